@@ -35,7 +35,7 @@ export type Fault =
 export type FaultKind = Fault["kind"];
 
 /** What a fault acts on, for reports: a link's or a node's name. */
-export function faultTarget(fault: Fault): LinkName | NodeName {
+export function faultTarget(fault: Fault): string {
   return "link" in fault ? fault.link : fault.node;
 }
 

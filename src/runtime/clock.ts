@@ -42,12 +42,12 @@ export const systemClock: Clock = {
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
-      reject(signal.reason as Error);
+      reject(signal.reason);
       return;
     }
     const onAbort = (): void => {
       clock.cancel(timer);
-      reject(signal?.reason as Error);
+      reject(signal?.reason);
     };
     const timer = clock.schedule(delayMs, () => {
       signal?.removeEventListener("abort", onAbort);
@@ -99,7 +99,7 @@ export function withDeadline<T>(clock: Clock, promise: Promise<T>, options: Dead
     };
     promise.then(
       (value) => settle(() => resolve(value)),
-      (error: unknown) => settle(() => reject(error as Error)),
+      (error: unknown) => settle(() => reject(error)),
     );
   });
 }

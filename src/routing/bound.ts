@@ -1,0 +1,40 @@
+/** How old the data on a replica may be, at most, by what the view knows. */
+import { coveredAt } from "./lag.ts";
+import type { ClusterView, ReplicaState } from "./model.ts";
+
+/**
+ * The replica's lag bound in milliseconds at `now`; `undefined` when nothing bounds it.
+ * While the primary gives no sample the bound stands still, and grows only as far as its peers run ahead of it.
+ */
+export function lagBoundMs(view: ClusterView, replica: ReplicaState, now: number): number | undefined {
+  if (replica.sample?.role !== "replica") return undefined;
+  const behindPeers = isPrimaryUnknown(view, now) ? behindPeersMs(view, replica) : 0;
+  if (replica.coveredAt === undefined) {
+    // Without any sample of the primary the peers are all there is to judge by.
+    return view.ring === undefined && view.primary.standing.kind === "down" ? behindPeers : undefined;
+  }
+  return Math.max(0, knownUntil(view, now) - replica.coveredAt, behindPeers ?? 0);
+}
+
+/** The primary has not answered when it should have: bounds are frozen. */
+export function isPrimaryUnknown(view: ClusterView, now: number): boolean {
+  const { intervalMs, timeoutMs } = view.config.healthCheck;
+  return view.primary.standing.kind !== "up" || now > view.primary.sampledAt + intervalMs + timeoutMs;
+}
+
+/** Until when the primary's position is known: now, or when its next probe was due. */
+export function knownUntil(view: ClusterView, now: number): number {
+  return Math.min(now, view.primary.sampledAt + view.config.healthCheck.intervalMs);
+}
+
+function behindPeersMs(view: ClusterView, replica: ReplicaState): number | undefined {
+  const ring = view.peerRing;
+  const first = ring?.entries[0];
+  const last = ring?.entries.at(-1);
+  if (ring === undefined || first === undefined || last === undefined) return undefined;
+  const sample = replica.sample;
+  if (sample?.role !== "replica" || sample.replay === undefined || sample.timeline !== ring.timeline) {
+    return undefined;
+  }
+  return last.at - (coveredAt(ring, sample.replay) ?? first.at);
+}
