@@ -8,7 +8,7 @@ import type { Fault, FaultKind, LinkName, NodeName } from "./faults/fault.ts";
 export type WorldKind = "virtual" | "embedded" | "docker" | "external";
 
 /** Something a scenario may need besides faults. What a world lacks makes the scenario `skipped`, by name. */
-export type Capability = FaultKind | "promote" | "rebuild" | "process-signals" | "checkpoint" | "switch-wal";
+export type Capability = FaultKind | "promote" | "rebuild";
 
 /** How to reach one server. `node` is its name; the server calls itself so too (`cluster_name`). */
 export interface Endpoint {
@@ -41,7 +41,7 @@ export interface Cluster {
   sql<Row extends object>(node: NodeName, text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** A connection of one's own, straight on the node, for what needs a transaction held open. */
   connect(node: NodeName): Promise<DirectConnection>;
-  /** The WAL position up to which each node has everything: insert on a primary, replay on a replica. */
+  /** Makes a replica a primary of its own. The others go on following the old one. */
   promote(node: NodeName): Promise<void>;
   /** Throws the node's data away and makes it a replica of the current primary again. */
   rebuild(node: NodeName): Promise<void>;

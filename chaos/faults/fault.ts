@@ -30,7 +30,15 @@ export type Fault =
   /** SIGKILL of the server; the node is started again on heal. */
   | { readonly kind: "node-killed"; readonly node: NodeName }
   /** WAL replay paused on a replica: it serves reads that get older and older. */
-  | { readonly kind: "replay-paused"; readonly node: NodeName };
+  | { readonly kind: "replay-paused"; readonly node: NodeName }
+  /** A transaction on the primary that has written and stays open: WAL that no commit closes. */
+  | { readonly kind: "write-transaction-open"; readonly node: NodeName }
+  /** The primary's insert position stands just behind a page header, where no standby ever replays to. */
+  | { readonly kind: "wal-at-page-boundary"; readonly node: NodeName }
+  /** `pg_switch_wal()`: the position jumps to the next segment. Nothing to heal. */
+  | { readonly kind: "wal-switched"; readonly node: NodeName }
+  /** `CHECKPOINT`: WAL without a commit. Nothing to heal. */
+  | { readonly kind: "checkpointed"; readonly node: NodeName };
 
 export type FaultKind = Fault["kind"];
 

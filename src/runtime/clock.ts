@@ -10,7 +10,7 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Monotonic time in milliseconds, with an arbitrary origin. Never goes back. */
+  /** Monotonic time in milliseconds, with an arbitrary origin that all threads of a process share. Never goes back. */
   now(): number;
   /** Wall-clock time in milliseconds since 1970, for logs and reports only; never for a decision. */
   wallTime(): number;
@@ -24,8 +24,12 @@ export interface Clock {
   afterPoll(task: () => void): void;
 }
 
+// `performance.now()` starts at 0 in every thread; shifted to the process-wide monotonic clock, times taken in different
+// threads of one process can be compared.
+const threadOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => performance.now() + threadOffsetMs,
   wallTime: () => Date.now(),
   schedule: (delayMs, task) => setTimeout(task, delayMs),
   cancel: (timer) => {

@@ -1,0 +1,43 @@
+/**
+ * What an experiment needs of a router under test. fairlead's own is one subject among others; so is any module
+ * that exports a {@link Subject}.
+ */
+import type { RouterConfig } from "../src/config/config.ts";
+import type { RouterEvent } from "./history/operation.ts";
+import type { Rig } from "./world.ts";
+
+/** A promise that a subject makes. What it does not claim is reported as `not-claimed`, never as held. */
+export type Claim = "weights" | "lag-limit" | "fallback" | "log-once" | "no-leak" | "read-your-writes";
+
+export interface SubjectOptions {
+  readonly rig: Rig;
+  /** Thresholds, weights and pool sizes to run with. */
+  readonly policy: RouterConfig;
+  /** `application_name` of every connection, by which the harness tells them on the servers. */
+  readonly applicationName: string;
+  /** The seed of this run, for subjects that draw. */
+  readonly seed: number;
+  /** Takes what the router says of itself. */
+  readonly tell: (event: RouterEvent) => void;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A connected router. Calls reject with the router's or the server's error. */
+export interface SubjectClient {
+  /** One statement that only reads; the router chooses who answers. */
+  read(text: string, values: readonly unknown[]): Promise<readonly Row[]>;
+  /** One statement that writes. */
+  write(text: string, values: readonly unknown[]): Promise<readonly Row[]>;
+  /** Several reads in one read-only transaction, which must not change its node half-way. */
+  readOnlyTransaction?(
+    statements: readonly { readonly text: string; readonly values: readonly unknown[] }[],
+  ): Promise<readonly (readonly Row[])[]>;
+  close(): Promise<void>;
+}
+
+export interface Subject {
+  readonly name: string;
+  readonly claims: readonly Claim[];
+  connect(options: SubjectOptions): Promise<SubjectClient>;
+}
