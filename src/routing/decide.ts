@@ -7,6 +7,8 @@ export interface Request {
   readonly kind: "read" | "write";
   /** Nodes that have failed this very request already. */
   readonly avoid?: ReadonlySet<string> | undefined;
+  /** The last try: the primary rather than a replica that may be going the same way. */
+  readonly lastTry?: boolean;
   /** The caller's last write was acknowledged at this time: only nodes proved past it may answer. */
   readonly after?: number | undefined;
 }
@@ -57,6 +59,13 @@ export function decide(view: ClusterView, request: Request, now: number): Decide
     };
   }
   if (view.selection.candidates.length === 0) return { decision: withoutReplica(view), view };
+  if (
+    request.lastTry === true &&
+    view.config.fallback.to === "primary" &&
+    view.primary.standing.kind !== "down"
+  ) {
+    return { decision: toPrimary(view, "retry"), view };
+  }
   if (request.avoid === undefined && request.after === undefined) {
     const { index, selection } = selectNext(view.selection);
     return { decision: toReplica(view, index, "weighted"), view: { ...view, selection } };

@@ -26,13 +26,13 @@ export function objectionTo(
     };
   }
   return (
-    wrongNode(view, replica) ??
+    wrongNode(view, replica, limit) ??
     behindItself(replica) ??
     (view.config.replicaLagThresholdMs === "off" ? undefined : lagging(view, replica, limit, now))
   );
 }
 
-function wrongNode(view: ClusterView, replica: ReplicaState): Objection | undefined {
+function wrongNode(view: ClusterView, replica: ReplicaState, limit: LagLimit): Objection | undefined {
   const { sample } = replica;
   if (sample === undefined) return undefined;
   if (sample.role === "primary") return { reason: "wrong-role", basis: "it is not in recovery" };
@@ -44,8 +44,9 @@ function wrongNode(view: ClusterView, replica: ReplicaState): Objection | undefi
       basis: `its system identifier is ${sample.systemId}, the primary's ${primary.systemId}`,
     };
   }
-  // A primary that was sampled earlier may have moved on to that timeline since.
-  if (sample.timeline > primary.timeline && view.primary.sampledAt >= replica.sampledAt) {
+  // A primary that was sampled earlier may have moved on to that timeline since: no ground to evict, none to readmit.
+  const isCurrent = limit === "readmit" || view.primary.sampledAt >= replica.sampledAt;
+  if (sample.timeline > primary.timeline && isCurrent) {
     return {
       reason: "wrong-timeline",
       basis: `it is on timeline ${sample.timeline}, the primary on ${primary.timeline}`,

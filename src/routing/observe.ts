@@ -95,7 +95,6 @@ function note(view: ClusterView, event: ViewEvent): ClusterView {
         ? { ...view, primary: notePrimaryFailure(view, event.at) }
         : withReplica(view, event.node, (replica) => ({
             ...replica,
-            suspect: false,
             consecutive: { failed: replica.consecutive.failed + 1, passed: 0 },
           }));
     case "suspected":
@@ -125,6 +124,7 @@ interface Sampled {
 
 function notePrimarySample(view: ClusterView, { sample, sentAt, at }: Sampled): ClusterView {
   const before = view.primary;
+  if (sentAt < before.sampledAt) return view;
   if (sample.role === "replica") {
     const since = before.standing.kind === "down" ? before.standing.since : at;
     return {
@@ -158,13 +158,15 @@ function notePrimaryFailure(view: ClusterView, at: number): PrimaryState {
   const isDown = consecutiveFailed >= view.config.healthCheck.fall && primary.standing.kind !== "down";
   return {
     ...primary,
-    suspect: false,
     consecutiveFailed,
     standing: isDown ? { kind: "down", since: at, reason: "unreachable" } : primary.standing,
   };
 }
 
 function noteReplicaSample(view: ClusterView, { node, sample, sentAt }: Sampled): ClusterView {
+  const known = view.replicas.find((replica) => replica.name === node);
+  // Sent before our own clock jumped, or before the name stood for this server.
+  if (known === undefined || sentAt < known.sampledAt) return view;
   const noted = withReplica(view, node, (replica) => {
     const next: ReplicaState = {
       ...replica,
@@ -178,11 +180,12 @@ function noteReplicaSample(view: ClusterView, { node, sample, sentAt }: Sampled)
     return {
       ...next,
       coveredAt: coverage(view.ring, wentBack ? { ...next, coveredAt: undefined } : next),
-      furthest: furthest(replica.furthest, sample),
+      furthest: furthest(view, replica, sample),
       gapSince: gapSince(view, replica, sample, sentAt),
     };
   });
-  return sample.role === "replica" ? { ...noted, peerRing: withPeer(view, sample, sentAt) } : noted;
+  if (sample.role === "primary" || isForeign(view, sample)) return noted;
+  return { ...noted, peerRing: withPeer(view, sample, sentAt) };
 }
 
 /** Monotonic while the replica itself goes forward: what has once been replayed stays replayed. */
@@ -190,6 +193,8 @@ function coverage(ring: LagRing | undefined, replica: ReplicaState): number | un
   const { sample } = replica;
   if (ring === undefined || sample?.role !== "replica" || sample.replay === undefined)
     return replica.coveredAt;
+  // The primary has not been seen on that timeline: positions of two histories cannot be compared.
+  if (sample.timeline > ring.timeline) return replica.coveredAt;
   // A replica that certainly still is on an older timeline says nothing about the new one.
   if (sample.timeline < ring.timeline && sample.walReceiver !== "hidden") return replica.coveredAt;
   const now = coveredAt(ring, sample.replay);
@@ -202,12 +207,24 @@ function isBefore(sample: ReplicaSample, previous: NodeSample | undefined): bool
   return sample.replay === undefined || sample.replay < previous.replay;
 }
 
-function furthest(before: ReplicaState["furthest"], sample: ReplicaSample): ReplicaState["furthest"] {
-  if (sample.replay === undefined) return before;
+function furthest(view: ClusterView, replica: ReplicaState, sample: ReplicaSample): ReplicaState["furthest"] {
+  const before = replica.furthest;
+  // Another cluster that answered in its place says nothing about how far this replica has been.
+  if (sample.replay === undefined || isForeign(view, sample)) return before;
+  const wasForeign = replica.sample !== undefined && replica.sample.systemId !== sample.systemId;
   // Across a switch the return gate starts anew: positions of two timelines cannot be compared.
-  if (before !== undefined && before.timeline === sample.timeline && before.replay >= sample.replay)
+  if (
+    before !== undefined &&
+    !wasForeign &&
+    before.timeline === sample.timeline &&
+    before.replay >= sample.replay
+  )
     return before;
   return { timeline: sample.timeline, replay: sample.replay };
+}
+
+function isForeign(view: ClusterView, sample: ReplicaSample): boolean {
+  return view.primary.sample !== undefined && view.primary.sample.systemId !== sample.systemId;
 }
 
 function gapSince(
@@ -267,6 +284,7 @@ function withoutMeasurements(view: ClusterView, at: number): ClusterView {
       ...replica,
       consecutive: { failed: 0, passed: 0 },
       sample: undefined,
+      sampledAt: at,
       coveredAt: undefined,
       gapSince: undefined,
     })),
@@ -359,6 +377,8 @@ function isNudgeDue(view: ClusterView, now: number): boolean {
   return view.replicas.some(({ gapSince: since, standing, sample }) => {
     if (since === undefined || now - since < healthCheck.intervalMs) return false;
     if (sample?.role === "replica" && sample.replayPaused) return false;
+    // What keeps an evicted replica away for another reason cannot be proved away.
+    if (standing.kind === "evicted" && standing.reason !== "lagging") return false;
     const everyMs = standing.kind === "evicted" ? 10 * healthCheck.intervalMs : healthCheck.intervalMs;
     return standing.kind !== "draining" && now - view.nudgedAt >= everyMs;
   });

@@ -21,12 +21,27 @@ export interface Selection {
   readonly owed: readonly number[];
   /** The same for picks that were made among fewer (retries, tokens): counted apart, outside the proof. */
   readonly owedApart: readonly number[];
+  /** Debts in reads that outlive an epoch: what was shifted so that `owed` sums to 0, and whom it concerns. */
+  readonly carried: CarriedDebts;
   /** Where ties begin, drawn per process so that a fleet does not move in step. */
   readonly phase: number;
 }
 
+interface CarriedDebts {
+  /** Taken off everybody's debt at the start of the epoch, because those who are away owe or are owed the rest. */
+  readonly shift: number;
+  /** What those who left were owed then. */
+  readonly away: readonly Debt[];
+}
+
+interface Debt {
+  readonly name: string;
+  readonly owed: number;
+}
+
 export function emptySelection(phase: number): Selection {
-  return { epoch: 0, candidates: [], total: 0, owed: [], owedApart: [], phase };
+  const carried = { shift: 0, away: [] };
+  return { epoch: 0, candidates: [], total: 0, owed: [], owedApart: [], carried, phase };
 }
 
 /** Picks the next in order. `selection` must have a candidate. */
@@ -45,6 +60,7 @@ export function selectNext(selection: Selection): { readonly index: number; read
       total: selection.total,
       owed,
       owedApart: selection.owedApart,
+      carried: selection.carried,
       phase: selection.phase,
     },
   };
@@ -72,7 +88,8 @@ function earliestDeadline({ candidates, total, owed, phase }: Selection): number
       bestWeight = weight;
     }
   }
-  return best === -1 ? mostOwed(owed, () => true) : best;
+  // Never reached: the debts sum to 0, so somebody's allows it.
+  return best === -1 ? mostOwed(owed, first, () => true) : best;
 }
 
 /** Picks among those `allowed`, outside the order that the proof speaks of; `undefined` when none is allowed. */
@@ -82,7 +99,9 @@ export function selectApart(
 ): { readonly index: number; readonly selection: Selection } | undefined {
   const { candidates } = selection;
   const isAllowed = candidates.map((candidate) => allowed(candidate.name));
-  const index = mostOwed(selection.owedApart, (i) => isAllowed[i] as boolean);
+  // Epochs may be short: who comes first must not be the same in every epoch and in every process.
+  const first = (selection.phase + selection.epoch) % Math.max(1, candidates.length);
+  const index = mostOwed(selection.owedApart, first, (i) => isAllowed[i] as boolean);
   if (index === -1) return undefined;
   let total = 0;
   const owedApart = selection.owedApart.map((owed, i) => {
@@ -95,40 +114,56 @@ export function selectApart(
   return { index, selection: { ...selection, owedApart } };
 }
 
-function mostOwed(owed: readonly number[], allowed: (index: number) => boolean): number {
+function mostOwed(owed: readonly number[], first: number, allowed: (index: number) => boolean): number {
   let best = -1;
-  for (let i = 0; i < owed.length; i++) {
+  for (let k = 0; k < owed.length; k++) {
+    const i = (first + k) % owed.length;
     if (allowed(i) && (best === -1 || (owed[i] as number) > (owed[best] as number))) best = i;
   }
   return best;
 }
 
 /**
- * Begins a new epoch. What each remaining candidate is owed is carried over, clamped to one read, so that a set
- * which changes often is still fair in the long run.
+ * Begins a new epoch. What each candidate is owed is carried over, clamped to one read, also by one that was away in
+ * between: a set that changes often is still fair in the long run.
  */
 export function nextEpoch(previous: Selection, candidates: readonly Candidate[]): Selection {
   const total = candidates.reduce((sum, candidate) => sum + candidate.weight, 0);
-  const carried = candidates.map(({ name }) => {
-    const index = previous.candidates.findIndex((candidate) => candidate.name === name);
-    if (index === -1) return 0;
-    return Math.max(-1, Math.min(1, (previous.owed[index] as number) / previous.total));
+  const debts = debtsAfter(previous);
+  const owed = candidates.map(({ name }) => {
+    const debt = debts.find((one) => one.name === name)?.owed ?? 0;
+    return Math.max(-1, Math.min(1, debt));
   });
+  const shift = owed.reduce((sum, debt) => sum + debt, 0) / Math.max(1, owed.length);
   return {
     epoch: previous.epoch + 1,
     candidates,
     total,
-    owed: balanced(carried, total),
+    owed: inParts(
+      owed.map((debt) => debt - shift),
+      total,
+    ),
     owedApart: candidates.map(() => 0),
+    carried: {
+      shift,
+      away: debts.filter((debt) => !candidates.some(({ name }) => name === debt.name)),
+    },
     phase: previous.phase,
   };
 }
 
-/** `fractions` shifted to a sum of 0 and scaled to integers of `total` parts that sum to exactly 0. */
-function balanced(fractions: readonly number[], total: number): number[] {
+function debtsAfter({ candidates, owed, total, carried }: Selection): readonly Debt[] {
+  const present = candidates.map(({ name }, i) => ({
+    name,
+    owed: (owed[i] as number) / total + carried.shift,
+  }));
+  return [...present, ...carried.away];
+}
+
+/** `fractions` that sum to 0, as integers of `total` parts that sum to exactly 0. */
+function inParts(fractions: readonly number[], total: number): number[] {
   if (fractions.length === 0) return [];
-  const mean = fractions.reduce((sum, fraction) => sum + fraction, 0) / fractions.length;
-  const scaled = fractions.map((fraction) => Math.round((fraction - mean) * total));
+  const scaled = fractions.map((fraction) => Math.round(fraction * total));
   const excess = scaled.reduce((sum, value) => sum + value, 0);
   scaled[0] = (scaled[0] as number) - excess;
   return scaled;

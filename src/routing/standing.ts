@@ -124,7 +124,9 @@ function returned(
 
 function ramped(view: ClusterView, replica: ReplicaState, since: number, now: number): Judged {
   const stepMs = view.config.slowStartMs / RAMP_STEPS;
-  const step = stepMs === 0 ? RAMP_STEPS : 1 + Math.floor((now - since) / stepMs);
+  // Compared as `nextChangeAt` adds, so that a tick at that time is sure to find the next step due.
+  let step = 1;
+  while (step < RAMP_STEPS && now >= since + stepMs * step) step++;
   if (step >= RAMP_STEPS) {
     return {
       replica: { ...replica, standing: { kind: "eligible", since: now } },

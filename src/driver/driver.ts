@@ -1,0 +1,59 @@
+/**
+ * The slice of a PostgreSQL client that the router needs, as a seam: `pg-driver.ts` is the application's own `pg`, the
+ * simulator brings another. Callbacks where a query passes, because a promise more per query can be measured.
+ */
+import type { QueryConfig, QueryResult } from "pg";
+import type { NodeConfig } from "../config/config.ts";
+
+/** A statement as `pg` takes it: text, or a config with `text`, `values`, `name`, `rowMode`, … */
+export type QueryInput = string | QueryConfig;
+
+export type QueryCallback = (error: Error | null | undefined, result: QueryResult) => void;
+
+/** One connection. Its `error` events are always listened to: a lost idle connection never ends the process. */
+export interface Connection {
+  query(input: QueryInput, values: unknown[] | undefined, callback: QueryCallback): void;
+  /** `I` idle, `T` in a transaction, `E` in a failed one: what the server said in its last ReadyForQuery. */
+  getTransactionStatus(): "I" | "T" | "E" | null;
+  /** The server's own word, without a query: `true` on a standby. `undefined` when it has not said (behind a pooler). */
+  readonly inHotStandby: boolean | undefined;
+  /** The backend's process id as the connection's start-up said; a pooler in between says something of its own. */
+  readonly processID: number | null;
+  /** Closes the socket at once; what was running fails. */
+  destroy(): void;
+  /** Says goodbye and closes. */
+  end(): Promise<void>;
+}
+
+export interface PooledConnection extends Connection {
+  /** Gives it back; with `destroy` it is closed instead of being used again. */
+  release(destroy?: boolean): void;
+}
+
+export interface PoolCounts {
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+/** Traffic connections to one node, at most `pool.max`. */
+export interface ConnectionPool {
+  checkout(callback: (error: Error | undefined, connection: PooledConnection | undefined) => void): void;
+  counts(): PoolCounts;
+  /** Stops handing out, closes what is idle, and resolves when the last one has been given back and closed. */
+  end(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly timeoutMs: number;
+  /** Told about a connection that is lost while nothing runs on it. */
+  readonly onLost?: (error: Error) => void;
+}
+
+export interface Driver {
+  openPool(node: NodeConfig, onLost: (error: Error) => void): ConnectionPool;
+  /** A connection outside any pool: for probes and the catalogue. Rejects when it is not ready in time. */
+  connect(node: NodeConfig, options: ConnectOptions): Promise<Connection>;
+  /** Best effort: asks the node, on a new connection, to cancel what runs on `connection`. Never throws. */
+  cancel(node: NodeConfig, connection: Connection, timeoutMs: number): void;
+}

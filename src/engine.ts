@@ -1,0 +1,542 @@
+/**
+ * The shell around the core: classify → decide → acquire → run → observe. It holds the one mutable reference to the view,
+ * carries decisions out, and turns what came of them into events. The Router and the pool are faces of it.
+ */
+import type { QueryResult } from "pg";
+import { hasSubscribers, publishDecision } from "./channels.ts";
+import type { RouterConfig, NodeConfig } from "./config/config.ts";
+import type { Driver, QueryInput } from "./driver/driver.ts";
+import { NodeTraffic } from "./driver/node-traffic.ts";
+import type { Failure, Lease, NodeRole } from "./driver/node-traffic.ts";
+import { meaningOf } from "./driver/sqlstate.ts";
+import { RouterError } from "./errors.ts";
+import { Monitor } from "./monitor/monitor.ts";
+import type { MonitorListener } from "./monitor/monitor.ts";
+import type { Classification } from "./routing/classification.ts";
+import { decide } from "./routing/decide.ts";
+import type { Decision, Request } from "./routing/decide.ts";
+import type { Change, ClusterView, ViewEvent } from "./routing/model.ts";
+import { initialView, observe } from "./routing/observe.ts";
+import { createRefusals } from "./routing/refusals.ts";
+import { RetryBudget } from "./routing/retry-budget.ts";
+import type { NodeSample } from "./routing/sample.ts";
+import type { Clock, Timer } from "./runtime/clock.ts";
+import type { CausalContext } from "./session.ts";
+
+/** What the engine tells, beside the view's changes. */
+export type EngineNotice =
+  | Change
+  | { readonly kind: "local-stall" }
+  | { readonly kind: "pooler-found"; readonly node: string }
+  | { readonly kind: "nudge-failed"; readonly message: string }
+  | { readonly kind: "probe-failed"; readonly node: string; readonly message: string };
+
+export interface EngineOptions {
+  readonly clock: Clock;
+  readonly driver: Driver;
+  /** Where ties in the choice begin; drawn per process. */
+  readonly phase: number;
+  readonly tell: (notice: EngineNotice) => void;
+}
+
+/** One statement on its way. */
+export interface Call {
+  readonly input: QueryInput;
+  readonly values: unknown[] | undefined;
+  readonly classification: Classification;
+  /** `read`: may be served by a replica. Fixed by the caller from the classification and what was asked for. */
+  readonly kind: "read" | "write";
+  readonly context: CausalContext | undefined;
+}
+
+export interface LeaseRequest {
+  readonly kind: "read" | "write";
+  readonly context: CausalContext | undefined;
+}
+
+const END_TIMEOUT_MS = 5000;
+
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #clock: Clock;
+  readonly #nodes = new Map<string, NodeTraffic>();
+  readonly #monitor: Monitor;
+  readonly #poolers = new Set<string>();
+  readonly #retryBudget = new RetryBudget();
+  readonly refusals: ReturnType<typeof createRefusals> = createRefusals();
+  #view: ClusterView;
+  #tick: Timer | undefined;
+  #closed = false;
+  #started: (() => void) | undefined;
+
+  constructor(config: RouterConfig, options: EngineOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#view = initialView(config, this.#clock.now(), options.phase);
+    this.#openNodes(config);
+    this.#monitor = new Monitor(config.healthCheck, {
+      clock: this.#clock,
+      driver: options.driver,
+      listener: this.#listener(),
+    });
+  }
+
+  get view(): ClusterView {
+    return this.#view;
+  }
+
+  get config(): RouterConfig {
+    return this.#view.config;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  traffic(): readonly NodeTraffic[] {
+    return [...this.#nodes.values()];
+  }
+
+  isBehindPooler(node: string): boolean {
+    return this.#poolers.has(node);
+  }
+
+  /**
+   * Begins to probe. Resolves when every node has answered, or when those that answered did so long enough ago: a node
+   * that does not answer costs the start no more than twice what the first answer took, and at most the probe's timeout.
+   */
+  async start(): Promise<void> {
+    const nodes = [this.config.primary, ...this.config.replicas];
+    const begunAt = this.#clock.now();
+    await new Promise<void>((resolve) => {
+      let grace: Timer | undefined;
+      const timeout = this.#clock.schedule(this.config.healthCheck.timeoutMs, () => this.#started?.());
+      const check = (): void => {
+        const { primary, replicas } = this.#view;
+        const heard = replicas.filter(
+          (replica) => replica.sample !== undefined || replica.consecutive.failed > 0,
+        );
+        const primaryHeard = primary.standing.kind !== "joining" || primary.consecutiveFailed > 0;
+        if (primaryHeard && heard.length === replicas.length) resolve();
+        else if (
+          grace === undefined &&
+          (primary.sample !== undefined || replicas.some((one) => one.sample !== undefined))
+        ) {
+          const tookMs = this.#clock.now() - begunAt;
+          grace = this.#clock.schedule(Math.max(20, 2 * tookMs), () => this.#started?.());
+        }
+      };
+      this.#started = () => resolve();
+      this.#onHeard = check;
+      this.#monitor.watch(nodes, this.config.healthCheck);
+      void Promise.resolve().then(check);
+      this.#cancelStart = () => {
+        this.#clock.cancel(timeout);
+        this.#clock.cancel(grace);
+      };
+    });
+    this.#cancelStart();
+    this.#onHeard = () => {};
+    this.#started = undefined;
+  }
+
+  #onHeard: () => void = () => {};
+  #cancelStart: () => void = () => {};
+
+  /** Runs one statement where it belongs, again elsewhere when that is safe, and gives the server's answer. */
+  run(call: Call): Promise<QueryResult> {
+    if (this.#closed) return Promise.reject(closedError());
+    return new Promise((resolve, reject) => new Execution(this, call, resolve, reject).start());
+  }
+
+  /** Holds a connection of the right node for several statements. */
+  async lease(request: LeaseRequest): Promise<Lease> {
+    if (this.#closed) throw closedError();
+    const avoid = new Set<string>();
+    for (let attempt = 0; ; attempt++) {
+      const lastTry = attempt > 0 && attempt >= this.config.retries.max;
+      const decision = this.decide({
+        kind: request.kind,
+        avoid: avoid.size === 0 ? undefined : avoid,
+        after: request.context?.writtenAt,
+        lastTry,
+      });
+      if (decision.kind === "refuse") throw new RouterError(decision.code, decision.message);
+      const { failure, lease } = await this.#tryLease(decision.node);
+      if (lease !== undefined) return lease;
+      if (request.kind === "write" || attempt >= this.config.retries.max) {
+        throw unreachedError(decision, failure);
+      }
+      avoid.add(decision.node);
+    }
+  }
+
+  #tryLease(node: string): Promise<{ failure: Failure | undefined; lease: Lease | undefined }> {
+    return new Promise((resolve) => {
+      this.nodeTraffic(node).lease((failure, lease) => resolve({ failure, lease }));
+    });
+  }
+
+  /** @internal One decision, taken down in the view and told to whoever listens. */
+  decide(request: Request, classification?: Classification): Decision {
+    const now = this.#clock.now();
+    if (now >= this.#view.nextChangeAt) this.observe({ kind: "tick", at: now });
+    const { decision, view } = decide(this.#view, request, now);
+    this.#view = view;
+    if (hasSubscribers()) publishDecision(decision, classification);
+    return decision;
+  }
+
+  /** @internal */
+  nodeTraffic(name: string): NodeTraffic {
+    const traffic = this.#nodes.get(name);
+    if (traffic === undefined)
+      throw new RouterError("NODE_LOST", `"${name}" is no longer configured`, { node: name });
+    return traffic;
+  }
+
+  /** @internal */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  /** @internal */
+  get retryBudget(): RetryBudget {
+    return this.#retryBudget;
+  }
+
+  /** Takes something down that happened, and acts on what it changed. */
+  observe(event: ViewEvent): void {
+    if (this.#closed) return;
+    const { view, changes } = observe(this.#view, event);
+    this.#view = view;
+    for (const change of changes) this.#act(change);
+    this.#armTick();
+    if (view.nudgeDue) {
+      this.#monitor.nudge(view.primary.name);
+      this.observe({ kind: "nudged", at: this.#clock.now() });
+    }
+  }
+
+  /** Takes a replica out of the choice; resolves when nothing runs on it any more. */
+  async drain(name: string): Promise<void> {
+    this.#requireReplica(name);
+    this.observe({ kind: "drained", node: name, at: this.#clock.now() });
+    await this.nodeTraffic(name).idle();
+  }
+
+  undrain(name: string): void {
+    this.#requireReplica(name);
+    this.observe({ kind: "undrained", node: name, at: this.#clock.now() });
+  }
+
+  /** Runs on another configuration from now on. Nodes that stay as they are keep their connections. */
+  async reload(config: RouterConfig): Promise<void> {
+    const before = new Map(this.#nodes);
+    this.#nodes.clear();
+    this.#openNodes(config, before);
+    this.observe({ kind: "reconfigured", config, at: this.#clock.now() });
+    this.#monitor.watch(
+      [...this.#nodes.values()].map((traffic) => traffic.node),
+      config.healthCheck,
+    );
+    const removed = [...before.values()].filter((traffic) => this.#nodes.get(traffic.node.name) !== traffic);
+    await Promise.all(removed.map((traffic) => traffic.idle().then(() => traffic.end())));
+  }
+
+  /** Lets running statements finish (at most 5 s), then closes every connection and timer. */
+  async end(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#clock.cancel(this.#tick);
+    this.#cancelStart();
+    this.#started?.();
+    const stopped = this.#monitor.stop();
+    const ended = Promise.all(this.traffic().map((traffic) => traffic.end()));
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#clock.schedule(END_TIMEOUT_MS, resolve);
+    });
+    const inTime = await Promise.race([ended.then(() => true), late.then(() => false)]);
+    this.#clock.cancel(timer);
+    if (!inTime) {
+      for (const traffic of this.traffic()) traffic.abandon();
+      await Promise.all(this.traffic().map((traffic) => traffic.end()));
+    }
+    await stopped;
+  }
+
+  #requireReplica(name: string): void {
+    if (!this.#view.replicas.some((replica) => replica.name === name)) {
+      const known = this.#view.replicas.map((replica) => replica.name).join(", ") || "none";
+      throw new RouterError("CONFIG_INVALID", `no replica is called "${name}" (replicas: ${known})`, {
+        node: name,
+      });
+    }
+  }
+
+  #openNodes(config: RouterConfig, existing: ReadonlyMap<string, NodeTraffic> = new Map()): void {
+    const open = (node: NodeConfig, role: NodeRole): void => {
+      const before = existing.get(node.name);
+      this.#nodes.set(node.name, before?.isFor(node) === true ? before : this.#openNode(node, role, config));
+    };
+    open(config.primary, "primary");
+    for (const node of config.replicas) open(node, "replica");
+  }
+
+  #openNode(node: NodeConfig, role: NodeRole, config: RouterConfig): NodeTraffic {
+    return new NodeTraffic(node, {
+      driver: this.#options.driver,
+      role,
+      cancelTimeoutMs: config.healthCheck.timeoutMs,
+      onSuspect: () => {
+        if (this.#closed) return;
+        this.observe({ kind: "suspected", node: node.name, at: this.#clock.now() });
+        this.#monitor.probeNow(node.name);
+      },
+    });
+  }
+
+  #listener(): MonitorListener {
+    return {
+      sampled: (node: string, sample: NodeSample, sentAt: number) => {
+        this.observe({ kind: "sampled", node, sample, sentAt, at: this.#clock.now() });
+        this.#onHeard();
+      },
+      failed: (node, error) => {
+        this.#options.tell({ kind: "probe-failed", node, message: messageOf(error) });
+        this.observe({ kind: "probe-failed", node, at: this.#clock.now() });
+        this.#onHeard();
+      },
+      stalled: () => this.#options.tell({ kind: "local-stall" }),
+      timeJumped: () => this.observe({ kind: "time-jumped", at: this.#clock.now() }),
+      poolerFound: (node) => {
+        this.#poolers.add(node);
+        this.#options.tell({ kind: "pooler-found", node });
+      },
+      nudgeFailed: (error) => this.#options.tell({ kind: "nudge-failed", message: messageOf(error) }),
+    };
+  }
+
+  #act(change: Change): void {
+    this.#options.tell(change);
+    if (change.kind === "evicted" && change.reason === "unreachable") this.#nodes.get(change.node)?.abandon();
+    if (change.kind === "primary-down" && change.reason === "unreachable")
+      this.#nodes.get(change.node)?.abandon();
+  }
+
+  #armTick(): void {
+    this.#clock.cancel(this.#tick);
+    this.#tick = undefined;
+    const { nextChangeAt } = this.#view;
+    if (nextChangeAt === Number.POSITIVE_INFINITY) return;
+    const now = this.#clock.now();
+    this.#tick = this.#clock.schedule(Math.max(1, nextChangeAt - now), () => {
+      // Only after pending answers have been read: one of them may have moved the bound.
+      this.#clock.afterPoll(() => this.observe({ kind: "tick", at: this.#clock.now() }));
+    });
+    this.#tick.unref();
+  }
+}
+
+/** One call's attempts. A class rather than closures: it is on the way of every query. */
+class Execution {
+  readonly #engine: Engine;
+  readonly #call: Call;
+  readonly #resolve: (result: QueryResult) => void;
+  readonly #reject: (error: unknown) => void;
+  #kind: "read" | "write";
+  #avoid: Set<string> | undefined;
+  #attempt = 0;
+  #exemptUsed = false;
+  /** A standby would not run it: whatever it had been judged, it may write. */
+  #refused = false;
+  #deadline: Timer | undefined;
+  #job: { abort(error: Error): void } | undefined;
+
+  constructor(
+    engine: Engine,
+    call: Call,
+    resolve: (result: QueryResult) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#engine = engine;
+    this.#call = call;
+    this.#kind = call.kind;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    const { queryTimeoutMs } = this.#engine.config;
+    if (queryTimeoutMs !== undefined) this.#armDeadline(queryTimeoutMs);
+    this.#engine.retryBudget.request(this.#engine.clock.now());
+    this.#try();
+  }
+
+  #armDeadline(timeoutMs: number): void {
+    const { clock } = this.#engine;
+    this.#deadline = clock.schedule(timeoutMs, () => {
+      clock.afterPoll(() => {
+        const error = new RouterError("DEADLINE_EXCEEDED", `no answer within queryTimeout (${timeoutMs} ms)`);
+        this.#attempt = Number.POSITIVE_INFINITY;
+        this.#job?.abort(error);
+      });
+    });
+  }
+
+  #try(): void {
+    const engine = this.#engine;
+    const call = this.#call;
+    const { max } = engine.config.retries;
+    const decision = engine.decide(
+      {
+        kind: this.#kind,
+        avoid: this.#avoid,
+        after: this.#kind === "read" ? call.context?.writtenAt : undefined,
+        lastTry: this.#attempt > 0 && this.#attempt >= max,
+      },
+      call.classification,
+    );
+    if (decision.kind === "refuse") {
+      this.#fail(new RouterError(decision.code, decision.message));
+      return;
+    }
+    const leavesState = call.classification.pinsSession || call.classification.reason === "multi-statement";
+    this.#job = engine
+      .nodeTraffic(decision.node)
+      .run(call.input, call.values, leavesState, (failure, result) => {
+        if (failure === undefined) this.#succeed(result as QueryResult);
+        else this.#failed(decision, failure);
+      });
+  }
+
+  #succeed(result: QueryResult): void {
+    this.#engine.clock.cancel(this.#deadline);
+    const { context, classification } = this.#call;
+    if (context !== undefined && (classification.mayWrite || this.#refused))
+      context.writtenAt = this.#engine.clock.now();
+    this.#resolve(result);
+  }
+
+  #fail(error: unknown): void {
+    this.#engine.clock.cancel(this.#deadline);
+    this.#reject(error);
+  }
+
+  #failed(decision: Extract<Decision, { kind: "route" }>, failure: Failure): void {
+    const next = this.#next(decision, failure);
+    switch (next) {
+      case "give-up":
+        this.#fail(this.#finalError(decision, failure));
+        return;
+      case "on-primary":
+        this.#kind = "write";
+        break;
+      case "elsewhere":
+        this.#avoid ??= new Set();
+        this.#avoid.add(decision.node);
+        break;
+      case "same-role":
+        break;
+    }
+    this.#attempt += 1;
+    this.#try();
+  }
+
+  #next(
+    decision: Extract<Decision, { kind: "route" }>,
+    { error, aborted }: Failure,
+  ): "give-up" | "elsewhere" | "on-primary" | "same-role" {
+    const isRead = this.#kind === "read";
+    if (!isRead || this.#attempt >= this.#engine.config.retries.max) return "give-up";
+    if (aborted) return this.#mayRetryAborted() ? "elsewhere" : "give-up";
+    const meaning = meaningOf(error);
+    if (decision.role === "replica") {
+      if (meaning === "refused-by-standby") {
+        this.#refused = true;
+        this.#engine.refusals.remember(this.#call.classification.fingerprint, this.#engine.clock.now());
+        return "on-primary";
+      }
+      if (meaning === "unknown-object") return "on-primary";
+      if (meaning === "recovery-conflict") return this.#mayRetry() ? "elsewhere" : "give-up";
+      if (meaning === "stale-plan") return this.#mayRetry() ? "same-role" : "give-up";
+    }
+    const nodeTrouble =
+      meaning === "connection-lost" ||
+      meaning === "server-unavailable" ||
+      meaning === "saturated" ||
+      isNodeLost(error);
+    return nodeTrouble && this.#mayRetry() ? "elsewhere" : "give-up";
+  }
+
+  #mayRetry(): boolean {
+    return this.#engine.retryBudget.tryRetry(this.#engine.clock.now());
+  }
+
+  /** The first retry of a read that we ended ourselves is owed to it, whatever the budget says. */
+  #mayRetryAborted(): boolean {
+    if (this.#exemptUsed) return this.#mayRetry();
+    this.#exemptUsed = true;
+    return true;
+  }
+
+  #finalError(decision: Extract<Decision, { kind: "route" }>, failure: Failure): unknown {
+    const { error, sent } = failure;
+    if (error instanceof RouterError && error.code === "DEADLINE_EXCEEDED") return error;
+    const meaning = meaningOf(error);
+    const lost =
+      failure.aborted ||
+      meaning === "connection-lost" ||
+      meaning === "server-unavailable" ||
+      isNodeLost(error);
+    if (!lost) return error;
+    if (!sent) return unreachedError(decision, failure);
+    if (this.#call.classification.mayWrite) return unknownOutcome(decision.node, error);
+    return nodeLost(decision.node, error);
+  }
+}
+
+function isNodeLost(error: unknown): boolean {
+  return error instanceof RouterError && error.code === "NODE_LOST";
+}
+
+export function unknownOutcome(node: string, cause: unknown): RouterError {
+  return new RouterError(
+    "UNKNOWN_OUTCOME",
+    `the connection to "${node}" was lost after the statement was sent: it may or may not have happened ` +
+      `(${messageOf(cause)})`,
+    { node, cause },
+  );
+}
+
+export function nodeLost(node: string, cause: unknown): RouterError {
+  return new RouterError("NODE_LOST", `"${node}" was lost while it answered (${messageOf(cause)})`, {
+    node,
+    cause,
+  });
+}
+
+/** The statement never left us. */
+function unreachedError(
+  decision: Extract<Decision, { kind: "route" }>,
+  failure: Failure | undefined,
+): unknown {
+  const cause = failure?.error;
+  const meaning = meaningOf(cause);
+  if (!isNodeLost(cause) && meaning !== "connection-lost" && meaning !== "server-unavailable") return cause;
+  const code = decision.role === "primary" ? "NO_PRIMARY" : "NODE_LOST";
+  return new RouterError(code, `"${decision.node}" cannot be reached (${messageOf(cause)})`, {
+    node: decision.node,
+    cause,
+  });
+}
+
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}
+
+function closedError(): RouterError {
+  return new RouterError("CLOSED", "the router has been ended");
+}

@@ -1,0 +1,199 @@
+/**
+ * The probe loops: one a node, started from start to start, over connections of their own. What they find becomes events
+ * for `observe`; nothing is decided here.
+ */
+import type { HealthCheckConfig, NodeConfig } from "../config/config.ts";
+import type { Driver } from "../driver/driver.ts";
+import type { NodeSample } from "../routing/sample.ts";
+import { DeadlineError, withDeadline } from "../runtime/clock.ts";
+import type { Clock, Timer } from "../runtime/clock.ts";
+import { NodeProbe } from "./probe.ts";
+
+export interface MonitorListener {
+  sampled(node: string, sample: NodeSample, sentAt: number): void;
+  failed(node: string, error: unknown): void;
+  /** Every node's deadline passed in one turn of a late event loop: it is we who stood still. */
+  stalled(): void;
+  /** The process was suspended, or its clock jumped. */
+  timeJumped(): void;
+  poolerFound(node: string): void;
+  nudgeFailed(error: unknown): void;
+}
+
+export interface MonitorOptions {
+  readonly clock: Clock;
+  readonly driver: Driver;
+  readonly listener: MonitorListener;
+}
+
+/** A timer this late says that the event loop was blocked, not that nobody answered. */
+const LATE_MS = 50;
+
+interface Loop {
+  readonly node: NodeConfig;
+  readonly probe: NodeProbe;
+  timer: Timer | undefined;
+  running: Promise<void> | undefined;
+  /** A probe was asked for while one was running. */
+  again: boolean;
+  failures: number;
+  pooler: boolean;
+}
+
+export class Monitor {
+  readonly #clock: Clock;
+  readonly #driver: Driver;
+  readonly #listener: MonitorListener;
+  readonly #loops = new Map<string, Loop>();
+  #healthCheck: HealthCheckConfig;
+  #heartbeat: Timer | undefined;
+  #lastBeat: number;
+  #expired: { readonly loop: Loop; readonly error: unknown; readonly late: boolean }[] = [];
+  #stopped = false;
+
+  constructor(healthCheck: HealthCheckConfig, options: MonitorOptions) {
+    this.#healthCheck = healthCheck;
+    this.#clock = options.clock;
+    this.#driver = options.driver;
+    this.#listener = options.listener;
+    this.#lastBeat = this.#clock.now();
+    this.#beat();
+  }
+
+  /** Watches these nodes and no others. Nodes that stay, as they are, keep their connection. */
+  watch(nodes: readonly NodeConfig[], healthCheck: HealthCheckConfig): void {
+    this.#healthCheck = healthCheck;
+    for (const loop of this.#loops.values()) {
+      if (!nodes.includes(loop.node)) void this.#drop(loop);
+    }
+    for (const node of nodes) {
+      if (this.#loops.has(node.name)) continue;
+      const loop: Loop = {
+        node,
+        probe: new NodeProbe(node, this.#driver),
+        timer: undefined,
+        running: undefined,
+        again: false,
+        failures: 0,
+        pooler: false,
+      };
+      this.#loops.set(node.name, loop);
+      this.#start(loop);
+    }
+  }
+
+  /** Probes the node at once, or right after the probe that is running. */
+  probeNow(name: string): void {
+    const loop = this.#loops.get(name);
+    if (loop === undefined) return;
+    if (loop.running === undefined) this.#start(loop);
+    else loop.again = true;
+  }
+
+  nudge(primary: string): void {
+    const loop = this.#loops.get(primary);
+    if (loop === undefined || loop.running !== undefined) return;
+    withDeadline(this.#clock, loop.probe.nudge(), {
+      what: "the nudge",
+      timeoutMs: this.#healthCheck.timeoutMs,
+    }).catch((error: unknown) => {
+      if (!this.#stopped) this.#listener.nudgeFailed(error);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#clock.cancel(this.#heartbeat);
+    await Promise.all([...this.#loops.values()].map((loop) => this.#drop(loop)));
+  }
+
+  async #drop(loop: Loop): Promise<void> {
+    this.#loops.delete(loop.node.name);
+    this.#clock.cancel(loop.timer);
+    if (loop.running !== undefined) loop.probe.reset();
+    await loop.probe.close();
+    await loop.running;
+  }
+
+  #isWatched(loop: Loop): boolean {
+    return this.#loops.get(loop.node.name) === loop;
+  }
+
+  #start(loop: Loop): void {
+    if (this.#stopped || !this.#isWatched(loop)) return;
+    this.#clock.cancel(loop.timer);
+    const startedAt = this.#clock.now();
+    loop.again = false;
+    loop.running = this.#probe(loop, startedAt).finally(() => {
+      loop.running = undefined;
+      if (this.#stopped || !this.#isWatched(loop)) return;
+      // After the first failure the next probe is immediate: the budget counts on it.
+      if (loop.again || loop.failures === 1) this.#start(loop);
+      else {
+        const delayMs = Math.max(0, startedAt + this.#healthCheck.intervalMs - this.#clock.now());
+        loop.timer = this.#clock.schedule(delayMs, () => this.#start(loop));
+      }
+    });
+  }
+
+  async #probe(loop: Loop, sentAt: number): Promise<void> {
+    const { timeoutMs } = this.#healthCheck;
+    try {
+      const answer = await withDeadline(this.#clock, loop.probe.ask(timeoutMs), {
+        what: `the probe of "${loop.node.name}"`,
+        timeoutMs,
+      });
+      if (!this.#isWatched(loop)) return;
+      loop.failures = 0;
+      if (answer.behindPooler && !loop.pooler) {
+        loop.pooler = true;
+        this.#listener.poolerFound(loop.node.name);
+      }
+      this.#listener.sampled(loop.node.name, answer.sample, sentAt);
+    } catch (error) {
+      loop.probe.reset();
+      if (!this.#isWatched(loop)) return;
+      if (error instanceof DeadlineError) await this.#expire(loop, error, sentAt);
+      else this.#fail(loop, error);
+    }
+  }
+
+  #fail(loop: Loop, error: unknown): void {
+    loop.failures += 1;
+    this.#listener.failed(loop.node.name, error);
+  }
+
+  /** Expiries of one turn are judged together: when we were late and every node expired, we were the cause. */
+  #expire(loop: Loop, error: unknown, sentAt: number): Promise<void> {
+    const late = this.#clock.now() - sentAt > this.#healthCheck.timeoutMs + LATE_MS;
+    this.#expired.push({ loop, error, late });
+    return new Promise((resolve) => {
+      this.#clock.afterPoll(() => {
+        const expired = this.#expired;
+        this.#expired = [];
+        const ours =
+          expired.length === this.#loops.size && expired.length > 1 && expired.every((one) => one.late);
+        if (ours) {
+          for (const one of expired) one.loop.again = true;
+          this.#listener.stalled();
+        } else for (const one of expired) this.#fail(one.loop, one.error);
+        resolve();
+      });
+    });
+  }
+
+  /** A beat that comes more than two intervals late: what was measured before says nothing about now. */
+  #beat(): void {
+    this.#heartbeat = this.#clock.schedule(this.#healthCheck.intervalMs, () => {
+      const now = this.#clock.now();
+      const lateMs = now - this.#lastBeat - this.#healthCheck.intervalMs;
+      this.#lastBeat = now;
+      if (lateMs > 2 * this.#healthCheck.intervalMs) {
+        this.#listener.timeJumped();
+        for (const loop of this.#loops.values()) this.probeNow(loop.node.name);
+      }
+      if (!this.#stopped) this.#beat();
+    });
+    this.#heartbeat.unref();
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * One caller's causal context: when its last write was acknowledged. Until a replica is proved past that, its reads go to
+ * the primary. The proof costs nothing: a sample of the primary that was sent after the write returned.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+
+export interface CausalContext {
+  /** When the caller's last write was acknowledged, in ms of the router's clock. */
+  writtenAt: number | undefined;
+}
+
+export function newCausalContext(): CausalContext {
+  return { writtenAt: undefined };
+}
+
+/** The context that code runs in when it is called inside `session.run()`. */
+export const currentContext: AsyncLocalStorage<CausalContext> = new AsyncLocalStorage<CausalContext>();

@@ -1,0 +1,142 @@
+/** Reads statements for the router: the classifier, with its parser and a catalogue that is kept fresh. */
+import { loadCatalogue } from "./driver/catalogue-sql.ts";
+import type { Connection, Driver } from "./driver/driver.ts";
+import { createSqlParser } from "./driver/sql-parser.ts";
+import type { Engine } from "./engine.ts";
+import type { CatalogueSnapshot } from "./routing/catalogue.ts";
+import { classifyCommand } from "./routing/commands.ts";
+import { createClassifier } from "./routing/classify.ts";
+import type { Classifier } from "./routing/classify.ts";
+import type { Classification } from "./routing/classification.ts";
+import { withDeadline } from "./runtime/clock.ts";
+import type { Clock, Timer } from "./runtime/clock.ts";
+
+const REFRESH_EVERY_MS = 60_000;
+/** Statements over objects that nobody knows must not make a query each. */
+const REFRESH_AFTER_MISS_MS = 1_000;
+const LOAD_TIMEOUT_MS = 10_000;
+
+export interface StatementReaderOptions {
+  readonly clock: Clock;
+  readonly driver: Driver;
+}
+
+export class StatementReader {
+  readonly #engine: Engine;
+  readonly #options: StatementReaderOptions;
+  #classifier: Classifier | undefined;
+  #catalogue: CatalogueSnapshot | undefined;
+  #loading: Promise<void> | undefined;
+  #loadedAt = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
+  #stopped = false;
+  #connection: Connection | undefined;
+
+  constructor(engine: Engine, options: StatementReaderOptions) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const parser = await createSqlParser();
+    this.#classifier = createClassifier({
+      parser,
+      catalogue: () => this.#catalogue,
+      maxBytes: this.#engine.config.classifyMaxBytes,
+      onMiss: () => this.#refreshSoon(REFRESH_AFTER_MISS_MS),
+    });
+  }
+
+  /** Where a statement may go. A text that a replica refused lately goes to the primary. */
+  classify(text: string): Classification {
+    const classifier = this.#classifier;
+    if (classifier === undefined) return classifyCommand(text, "");
+    const classification = classifier.classify(text);
+    const { refusals, clock } = this.#engine;
+    if (classification.target === "replica" && refusals.has(classification.fingerprint, clock.now())) {
+      return { ...classification, target: "primary", reason: "refused-before", mayWrite: true };
+    }
+    return classification;
+  }
+
+  /** Resolves when the catalogue has been read, or could not be for now: then what it would tell goes to the primary. */
+  async catalogueLoaded(): Promise<void> {
+    if (this.#engine.config.replicas.length > 0) await this.#refresh();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#options.clock.cancel(this.#timer);
+    this.#connection?.destroy();
+  }
+
+  #refreshSoon(minimumAgeMs: number): void {
+    if (this.#loading !== undefined || this.#stopped) return;
+    if (this.#options.clock.now() - this.#loadedAt >= minimumAgeMs) void this.#refresh();
+  }
+
+  #refresh(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined;
+      this.#loadedAt = this.#options.clock.now();
+      this.#armTimer();
+    });
+    return this.#loading;
+  }
+
+  /** From the primary, which has the newest objects, else from any replica that answers. */
+  async #load(): Promise<void> {
+    const { primary, replicas } = this.#engine.view;
+    const names = [
+      ...(primary.standing.kind === "up" ? [primary.name] : []),
+      ...replicas.filter((replica) => replica.sample !== undefined).map((replica) => replica.name),
+    ];
+    for (const name of names) {
+      try {
+        await this.#loadFrom(name);
+        return;
+      } catch {
+        // The next node may answer; without any, statements over user objects go to the primary.
+      }
+    }
+  }
+
+  async #loadFrom(name: string): Promise<void> {
+    const { clock, driver } = this.#options;
+    const { node } = this.#engine.nodeTraffic(name);
+    const connection = await driver.connect(node, {
+      timeoutMs: this.#engine.config.healthCheck.timeoutMs * 4,
+    });
+    this.#connection = connection;
+    try {
+      if (this.#stopped) return;
+      const loading = loadCatalogue((text) => rows(connection, text), this.#catalogue);
+      const next = await withDeadline(clock, loading, {
+        what: `reading the catalogue of "${name}"`,
+        timeoutMs: LOAD_TIMEOUT_MS,
+        onTimeout: () => connection.destroy(),
+      });
+      if (next.signature !== this.#catalogue?.signature) this.#engine.refusals.clear();
+      this.#catalogue = next;
+    } finally {
+      this.#connection = undefined;
+      await connection.end();
+    }
+  }
+
+  #armTimer(): void {
+    this.#options.clock.cancel(this.#timer);
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.schedule(REFRESH_EVERY_MS, () => void this.#refresh());
+    this.#timer.unref();
+  }
+}
+
+function rows(connection: Connection, text: string): Promise<readonly Record<string, unknown>[]> {
+  return new Promise((resolve, reject) => {
+    connection.query(text, undefined, (error, result) => {
+      if (error === null || error === undefined) resolve(result.rows as Record<string, unknown>[]);
+      else reject(error);
+    });
+  });
+}
