@@ -5,13 +5,15 @@
 import type { QueryResult } from "pg";
 import { hasSubscribers, publishDecision } from "./channels.ts";
 import type { RouterConfig, NodeConfig } from "./config/config.ts";
-import type { Driver, QueryInput } from "./driver/driver.ts";
+import type { Driver, PoolListener, QueryInput } from "./driver/driver.ts";
+import { unnamed } from "./driver/query-config.ts";
 import { NodeTraffic } from "./driver/node-traffic.ts";
 import type { Failure, Lease, NodeRole } from "./driver/node-traffic.ts";
 import { meaningOf } from "./driver/sqlstate.ts";
 import { RouterError } from "./errors.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import type { MonitorListener } from "./monitor/monitor.ts";
+import { poolerRefusal } from "./pooler.ts";
 import type { Classification } from "./routing/classification.ts";
 import { decide } from "./routing/decide.ts";
 import type { Decision, Request } from "./routing/decide.ts";
@@ -64,6 +66,8 @@ export class Engine {
   readonly #poolers = new Set<string>();
   readonly #retryBudget = new RetryBudget();
   readonly refusals: ReturnType<typeof createRefusals> = createRefusals();
+  /** Who is told about the connections of every node's pool. */
+  readonly poolListeners: Set<PoolListener> = new Set<PoolListener>();
   #view: ClusterView;
   #tick: Timer | undefined;
   #closed = false;
@@ -294,6 +298,9 @@ export class Engine {
         this.observe({ kind: "suspected", node: node.name, at: this.#clock.now() });
         this.#monitor.probeNow(node.name);
       },
+      onPoolEvent: (event, client, error) => {
+        for (const listener of this.poolListeners) listener(event, client, error);
+      },
     });
   }
 
@@ -351,6 +358,7 @@ class Execution {
   #exemptUsed = false;
   /** A standby would not run it: whatever it had been judged, it may write. */
   #refused = false;
+  #input: QueryInput;
   #deadline: Timer | undefined;
   #job: { abort(error: Error): void } | undefined;
 
@@ -363,6 +371,7 @@ class Execution {
     this.#engine = engine;
     this.#call = call;
     this.#kind = call.kind;
+    this.#input = call.input;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -402,10 +411,17 @@ class Execution {
       this.#fail(new RouterError(decision.code, decision.message));
       return;
     }
+    if (engine.isBehindPooler(decision.node)) {
+      const refusal = poolerRefusal(decision.node, this.#input, call.classification);
+      if (refusal !== undefined) {
+        this.#fail(refusal);
+        return;
+      }
+    }
     const leavesState = call.classification.pinsSession || call.classification.reason === "multi-statement";
     this.#job = engine
       .nodeTraffic(decision.node)
-      .run(call.input, call.values, leavesState, (failure, result) => {
+      .run(this.#input, call.values, leavesState, (failure, result) => {
         if (failure === undefined) this.#succeed(result as QueryResult);
         else this.#failed(decision, failure);
       });
@@ -438,6 +454,8 @@ class Execution {
         this.#avoid.add(decision.node);
         break;
       case "same-role":
+        // Every connection of the node may hold the same old plan under this name: unnamed, it is planned afresh.
+        this.#input = unnamed(this.#input);
         break;
     }
     this.#attempt += 1;
@@ -460,8 +478,8 @@ class Execution {
       }
       if (meaning === "unknown-object") return "on-primary";
       if (meaning === "recovery-conflict") return this.#mayRetry() ? "elsewhere" : "give-up";
-      if (meaning === "stale-plan") return this.#mayRetry() ? "same-role" : "give-up";
     }
+    if (meaning === "stale-plan") return this.#mayRetry() ? "same-role" : "give-up";
     const nodeTrouble =
       meaning === "connection-lost" ||
       meaning === "server-unavailable" ||

@@ -3,7 +3,7 @@
  * the shape that callers see.
  */
 import { EventEmitter } from "node:events";
-import type { QueryResult, QueryResultRow } from "pg";
+import type { Pool, QueryResult, QueryResultRow } from "pg";
 import type { RouterConfig } from "./config/config.ts";
 import type { ConfigInput } from "./config/input.ts";
 import { loadConfig } from "./config/load.ts";
@@ -25,13 +25,14 @@ import type { Clock } from "./runtime/clock.ts";
 import { consoleLogger } from "./runtime/logger.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { createPrng, drawSeed } from "./runtime/prng.ts";
-import { RoutingPool, pgModule } from "./pool.ts";
-import type { PgModule } from "./pool.ts";
+import { pgModule } from "./pg-module.ts";
+import type { PgModule } from "./pg-module.ts";
+import { RoutingPool } from "./pool.ts";
 import { currentContext, newCausalContext } from "./session.ts";
 import type { CausalContext } from "./session.ts";
 import { StatementReader } from "./statements.ts";
 import { tellLogger } from "./telling.ts";
-import { runTransaction } from "./transaction.ts";
+import { runTransaction, transactionNeedsClient } from "./transaction.ts";
 import type { Transaction, TransactionOptions } from "./transaction.ts";
 
 export interface RouterOptions {
@@ -227,9 +228,9 @@ export class Router extends EventEmitter<RouterEvents> {
   }
 
   /** The router as a `pg.Pool`, for libraries that take one. An instance of it, too. */
-  get pool(): RoutingPool {
-    this.#pool ??= new RoutingPool(this.#engine, this.#statements);
-    return this.#pool;
+  get pool(): Pool {
+    this.#pool ??= new RoutingPool(this.#engine, this.#statements, { end: () => this.end() });
+    return this.#pool as unknown as Pool;
   }
 
   /** The router as a `pg` module, for libraries that build their own pool (TypeORM's `driver`). */
@@ -241,6 +242,7 @@ export class Router extends EventEmitter<RouterEvents> {
   async end(): Promise<void> {
     this.#statements.stop();
     await this.#engine.end();
+    this.#pool?.routerEnded();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -300,15 +302,6 @@ export function kindOf(intent: Intent, classification: Classification): "read" |
     case "read":
       return classification.certainWrite || classification.reason === "hint-primary" ? "write" : "read";
   }
-}
-
-export function transactionNeedsClient(text: string): RouterError {
-  const command = text.trim().split(/\s+/, 1)[0] ?? "";
-  return new RouterError(
-    "TRANSACTION_NEEDS_CLIENT",
-    `${command.toUpperCase()} on the router itself would spread a transaction over connections: ` +
-      "use router.transaction(fn), or router.pool.connect() and its client",
-  );
 }
 
 export interface RouterStatus extends ClusterStatus {

@@ -13,5 +13,19 @@ export function newCausalContext(): CausalContext {
   return { writtenAt: undefined };
 }
 
+/** Two contexts as one: what either has written is read back, and what is written counts for both. */
+export function bothContexts(one: CausalContext, other: CausalContext): CausalContext {
+  return {
+    get writtenAt(): number | undefined {
+      if (one.writtenAt === undefined || other.writtenAt === undefined) return one.writtenAt ?? other.writtenAt;
+      return Math.max(one.writtenAt, other.writtenAt);
+    },
+    set writtenAt(at: number | undefined) {
+      one.writtenAt = at;
+      other.writtenAt = at;
+    },
+  };
+}
+
 /** The context that code runs in when it is called inside `session.run()`. */
 export const currentContext: AsyncLocalStorage<CausalContext> = new AsyncLocalStorage<CausalContext>();

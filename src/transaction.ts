@@ -5,6 +5,7 @@ import type { Lease } from "./driver/node-traffic.ts";
 import { meaningOf } from "./driver/sqlstate.ts";
 import { nodeLost, unknownOutcome } from "./engine.ts";
 import type { Engine } from "./engine.ts";
+import { RouterError } from "./errors.ts";
 import type { CausalContext } from "./session.ts";
 
 export type IsolationLevel = "read committed" | "repeatable read" | "serializable";
@@ -88,4 +89,13 @@ function isLost(lease: Lease, error: unknown): boolean {
   if (lease.lost !== undefined) return true;
   const meaning = meaningOf(error);
   return meaning === "connection-lost" || meaning === "server-unavailable";
+}
+
+export function transactionNeedsClient(text: string): RouterError {
+  const command = text.trim().split(/\s+/, 1)[0] ?? "";
+  return new RouterError(
+    "TRANSACTION_NEEDS_CLIENT",
+    `${command.toUpperCase()} on the router itself would spread a transaction over connections: ` +
+      "use router.transaction(fn), or router.pool.connect() and its client",
+  );
 }

@@ -33,6 +33,8 @@ export interface CheckInput {
   /** When the measured part began and ended: warm-up and tear-down lie outside. */
   readonly from: number;
   readonly until: number;
+  /** What the subject claims, for checkers whose demands follow from another claim; absent = everything. */
+  readonly claims?: readonly Claim[] | undefined;
 }
 
 export interface Checker {

@@ -66,6 +66,13 @@ export function withoutFirst(set: IntervalSet, byMs: number): IntervalSet {
   return union(set.map(({ from, to }) => ({ from: from + byMs, to })));
 }
 
+/** From the end of each interval to the begin of the next; after the last for ever. */
+export function gapsAfter(set: IntervalSet): IntervalSet {
+  return set
+    .map(({ to }, i) => ({ from: to, to: set[i + 1]?.from ?? Infinity }))
+    .filter(({ from }) => from !== Infinity);
+}
+
 /** Is any time of [from, to] in the set? */
 export function touches(set: IntervalSet, from: number, to: number): boolean {
   const next = set[firstEndingFrom(set, from)];

@@ -5,7 +5,7 @@
  *
  * A fault on replication counts as healed when the replica streams again: that is what its nemesis must observe.
  */
-import { budgets } from "../../src/config/budgets.ts";
+import { budgets, lagFloorMs } from "../../src/config/budgets.ts";
 import type { RouterConfig } from "../../src/config/config.ts";
 import type { Fault } from "../faults/fault.ts";
 import type { Claim } from "../subject.ts";
@@ -70,7 +70,7 @@ export function deriveTruth(input: TruthInput): Truth {
   const { policy } = input;
   const limits = budgets(policy);
   const slackMs = limits.stallMs - limits.downMs;
-  const context: Context = { ...input, faults, slackMs, commits: acknowledgedCommits(input.history, faults) };
+  const context: Context = { ...input, faults, slackMs, commits: acknowledgedCommits(input, faults) };
   const primary = primaryTruth(context);
   const replicas = new Map(
     policy.replicas
@@ -244,7 +244,7 @@ function delaysBeyondReturn(
   { readmitLagThresholdMs, healthCheck }: RouterConfig,
 ): boolean {
   if (fault.direction === "upstream" || readmitLagThresholdMs === "off") return false;
-  return fault.latencyMs + healthCheck.intervalMs + healthCheck.timeoutMs > readmitLagThresholdMs;
+  return fault.latencyMs + lagFloorMs(healthCheck) > readmitLagThresholdMs;
 }
 
 /** Lags from the first acknowledged commit that it cannot have; out of budget, with the primary there to measure by. */
@@ -295,11 +295,12 @@ interface Commits {
   readonly acknowledgedAt: readonly number[];
 }
 
-function acknowledgedCommits(history: History, faults: readonly FaultWindow[]): Commits {
+function acknowledgedCommits({ history, primary }: TruthInput, faults: readonly FaultWindow[]): Commits {
   const pairs: { readonly begunAt: number; readonly acknowledgedAt: number }[] = [];
   if (faults.some(({ fault }) => isCertainHalt(fault))) {
     forEachOperation(history, (invoke, completion) => {
-      if (isCommit(invoke, completion)) pairs.push({ begunAt: invoke.at, acknowledgedAt: completion.at });
+      if (isCommit(primary, invoke, completion))
+        pairs.push({ begunAt: invoke.at, acknowledgedAt: completion.at });
     });
   }
   pairs.sort((a, b) => a.begunAt - b.begunAt);
@@ -310,8 +311,14 @@ function acknowledgedCommits(history: History, faults: readonly FaultWindow[]): 
   return { begunAt: pairs.map((pair) => pair.begunAt), acknowledgedAt };
 }
 
-function isCommit(invoke: Invoke, completion: Completion | undefined): completion is Completion {
-  return (invoke.f === "heartbeat" || invoke.f === "write") && completion?.type === "ok";
+/** A write counts only when its own row says that the primary took it. */
+function isCommit(
+  primary: string,
+  invoke: Invoke,
+  completion: Completion | undefined,
+): completion is Completion {
+  if (completion?.type !== "ok") return false;
+  return invoke.f === "heartbeat" || (invoke.f === "write" && completion.evidence?.[0]?.node === primary);
 }
 
 /** When the first commit that was begun after `at` was acknowledged; never, if none was. */

@@ -13,7 +13,7 @@ import type { Cluster, DirectConnection, Endpoint } from "../../chaos/world.ts";
 import { type Clock, sleep, systemClock } from "../../src/runtime/clock.ts";
 import { createPrng, drawSeed } from "../../src/runtime/prng.ts";
 import { takeBaseBackup } from "../postgres/base-backup.ts";
-import { copyDataDirectory, type Owner } from "../postgres/data-directory.ts";
+import type { Owner } from "../postgres/data-directory.ts";
 import { type OwnConnection, openConnection } from "../postgres/direct-connection.ts";
 import { type Address, slotName } from "../postgres/replication.ts";
 import { createSlot, identifier, type Login } from "../postgres/roles.ts";
@@ -114,9 +114,6 @@ export class EmbeddedCluster implements Cluster, AsyncDisposable {
   readonly credentials: Credentials;
   /** The run folder: `<node>/` is a data folder, `<node>.log` its log. */
   readonly directory: string;
-  /** From nothing to all replicas streaming, in milliseconds. */
-  startupMs = 0;
-
   readonly #parts: Parts;
   readonly #replication: Login;
   readonly #servers: ReadonlyMap<NodeName, Server>;
@@ -125,12 +122,13 @@ export class EmbeddedCluster implements Cluster, AsyncDisposable {
   readonly #prng = createPrng(drawSeed());
   /** Who takes the writes now, and who is meant to follow. */
   #currentPrimary: NodeName = "primary";
+  #startupMs = 0;
   readonly #followers: Set<NodeName>;
 
   static async create(parts: Parts): Promise<EmbeddedCluster> {
     const cluster = new EmbeddedCluster(parts);
     await cluster.#start();
-    cluster.startupMs = Math.round(parts.clock.now() - parts.startedAt);
+    cluster.#startupMs = Math.round(parts.clock.now() - parts.startedAt);
     return cluster;
   }
 
@@ -168,6 +166,12 @@ export class EmbeddedCluster implements Cluster, AsyncDisposable {
     return this.#parts.binaries.version;
   }
 
+  /** From nothing to all replicas streaming, in milliseconds. */
+  get startupMs(): number {
+    return this.#startupMs;
+  }
+
+  /** Who takes the writes now: the last node that was promoted. */
   get currentPrimary(): NodeName {
     return this.#currentPrimary;
   }
@@ -230,11 +234,13 @@ export class EmbeddedCluster implements Cluster, AsyncDisposable {
     await rm(server.dataDirectory, { recursive: true, force: true });
     await using connection = await this.#open(this.#currentPrimary, settleTimeoutMs);
     await this.#renewSlot(connection, slotName(node));
+    const from = this.node(this.#currentPrimary).dataDirectory;
+    const to = server.dataDirectory;
     await takeBaseBackup({
       connection,
       majorVersion: this.#parts.binaries.majorVersion,
-      from: this.node(this.#currentPrimary).dataDirectory,
-      to: server.dataDirectory,
+      copy: () => this.#parts.lease.copy({ from, to, contents: "backup" }),
+      to,
       owner: this.#parts.owner,
     });
     await this.#configureReplica(node);
@@ -284,26 +290,28 @@ export class EmbeddedCluster implements Cluster, AsyncDisposable {
         configure: () => this.#configurePrimary(),
         superuser,
         roles,
-        slots: this.replicas.map(slotName),
       }),
     ]);
     // It has been shut down, and is the same cluster for all of them: no backup is needed yet.
-    await Promise.all(
-      this.replicas.map((replica) =>
-        copyDataDirectory({
-          from: primary.dataDirectory,
-          to: this.node(replica).dataDirectory,
-          owner,
-          leaveOut: isSlot,
-          signal,
-        }),
-      ),
-    );
+    for (const replica of this.replicas) {
+      await lease.copy({
+        from: primary.dataDirectory,
+        to: this.node(replica).dataDirectory,
+        contents: "all",
+      });
+    }
     await this.#startOnFreePort(this.primary, () => this.#configurePrimary());
+    await this.#createSlots();
     await Promise.all(
       this.replicas.map((replica) => this.#startOnFreePort(replica, () => this.#configureReplica(replica))),
     );
     await this.#settle(this.replicas, settleTimeoutMs, signal);
+  }
+
+  /** Not before the replicas are copied, which have no replicas of their own and would keep WAL for them. */
+  async #createSlots(): Promise<void> {
+    await using connection = await this.#open(this.primary, sqlTimeoutMs);
+    for (const replica of this.replicas) await connection.query(createSlot(slotName(replica)));
   }
 
   async #choosePort(node: NodeName): Promise<void> {
@@ -400,9 +408,4 @@ const loopback = "127.0.0.1";
 /** Random: the servers listen on a port that everybody on this machine can connect to. */
 function newLogin(user: string): Login {
   return { user, password: randomBytes(24).toString("base64url") };
-}
-
-/** A replica has no replicas of its own, and would keep their WAL. */
-function isSlot(path: string): boolean {
-  return path === "pg_replslot";
 }

@@ -5,7 +5,7 @@ import { createCertificateAuthority } from "../postgres/certificates.ts";
 import { giveTo, type Owner } from "../postgres/data-directory.ts";
 import { formatHostBasedAccess } from "../postgres/hba.ts";
 import { type Address, formatPasswordFile, primaryConninfo, slotName } from "../postgres/replication.ts";
-import { createExtension, createRoles, createSlot, type Login, type Roles } from "../postgres/roles.ts";
+import { createExtension, createRoles, type Login, type Roles } from "../postgres/roles.ts";
 import {
   formatSettings,
   replicaSettings,
@@ -98,14 +98,13 @@ export interface FirstPrimary {
   readonly configure: () => Promise<void>;
   readonly superuser: Login;
   readonly roles: Roles;
-  readonly slots: readonly string[];
 }
 
 const initdbTimeoutMs = 60_000;
 const singleUserTimeoutMs = 30_000;
 
 /**
- * Makes a cluster with its roles, database and slots, shut down and ready to be copied. In single-user mode that
+ * Makes a cluster with its roles and database, shut down and ready to be copied. In single-user mode that
  * takes a tenth of what a server and its replicas would need to start, be told and catch up.
  */
 export async function createFirstPrimary(first: FirstPrimary): Promise<void> {
@@ -129,13 +128,11 @@ export async function createFirstPrimary(first: FirstPrimary): Promise<void> {
   });
   await rm(passwordFile);
   await first.configure();
-  const statements = [
+  const extensions = binaries.hasStatStatements ? ["pg_stat_statements"] : [];
+  await runSingleUser(first, [
+    ...extensions.map(createExtension),
     ...createRoles(roles, binaries.majorVersion),
-    ...first.slots.map((slot) => createSlot(slot)),
-  ];
-  await runSingleUser(first, "postgres", statements);
-  if (binaries.hasStatStatements)
-    await runSingleUser(first, roles.database, [createExtension("pg_stat_statements")]);
+  ]);
   await trimWal(join(dataDirectory, "pg_wal"));
 }
 
@@ -148,12 +145,11 @@ async function trimWal(folder: string): Promise<void> {
   await Promise.all(segments.slice(2).map((name) => rm(join(folder, name))));
 }
 
-/** One statement a line; the first that fails ends the program, and the error is in its output. */
-async function runSingleUser(
-  first: FirstPrimary,
-  database: string,
-  statements: readonly string[],
-): Promise<void> {
+/**
+ * One statement a line; the first that fails ends the program, and the error is in its output. Run in the template,
+ * so that the application's database, which is a copy of it, has the extensions.
+ */
+async function runSingleUser(first: FirstPrimary, statements: readonly string[]): Promise<void> {
   await first.lease.run({
     file: first.binaries.postgres,
     args: [
@@ -164,7 +160,7 @@ async function runSingleUser(
       "exit_on_error=on",
       "-c",
       "log_checkpoints=off",
-      database,
+      "template1",
     ],
     input: statements.map((statement) => `${statement}\n`).join(""),
     timeoutMs: singleUserTimeoutMs,

@@ -7,7 +7,7 @@ import { extname } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Clock, withDeadline } from "../../src/runtime/clock.ts";
-import type { Owner } from "../postgres/data-directory.ts";
+import type { Copy, Owner } from "../postgres/data-directory.ts";
 import type { Report, Request } from "./protocol.ts";
 import { reap } from "./reap.ts";
 
@@ -42,6 +42,7 @@ export interface LeasedServer {
 }
 
 const startTimeoutMs = 10_000;
+const copyTimeoutMs = 60_000;
 /** The supervisor ends everything within about 4 s; see `reap`. */
 const endTimeoutMs = 8_000;
 
@@ -104,6 +105,12 @@ export class Lease implements AsyncDisposable {
     const { first } = this.#send(request);
     await withDeadline(this.#clock, first, { what: `making ${this.folder}`, timeoutMs: startTimeoutMs });
     this.#isOurs = true;
+  }
+
+  /** Copies a data folder, in the supervisor: it may block, and we may not. */
+  async copy(copy: Omit<Copy, "owner">): Promise<void> {
+    const { first } = this.#send({ kind: "copy", ...copy, ...this.#asOwner() });
+    await withDeadline(this.#clock, first, { what: `copying ${copy.from}`, timeoutMs: copyTimeoutMs });
   }
 
   /**

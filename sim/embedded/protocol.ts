@@ -1,5 +1,5 @@
 /** What the harness asks of the supervisor and what it hears from it: JSON, one message a line. */
-import type { Owner } from "../postgres/data-directory.ts";
+import type { Copy, Owner } from "../postgres/data-directory.ts";
 
 export interface FolderRequest {
   readonly kind: "folder";
@@ -17,6 +17,11 @@ export interface RunMarker {
   readonly pid: number;
   /** ISO 8601. */
   readonly startedAt: string;
+}
+
+export interface CopyRequest extends Copy {
+  readonly kind: "copy";
+  readonly id: number;
 }
 
 interface Program {
@@ -39,7 +44,7 @@ export interface ServeRequest extends Program {
   readonly logFile: string;
 }
 
-export type Request = FolderRequest | ToolRequest | ServeRequest;
+export type Request = FolderRequest | CopyRequest | ToolRequest | ServeRequest;
 export type Command<Kind extends Request["kind"]> = Extract<Request, { kind: Kind }>;
 
 export type Report =

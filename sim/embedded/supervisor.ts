@@ -2,12 +2,13 @@
  * The process that owns the servers. It is started by the harness with a run folder, starts what it is told to
  * on its standard input, and lives as long as that is open: however the harness ends, the kernel closes the pipe,
  * and the supervisor ends every server, frees what they hold, removes the folder and goes.
- * Plain on purpose: no imports besides Node's, the protocol and the reaper.
+ * Plain on purpose: no imports besides Node's, the protocol, the reaper, and what copies data folders.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { chownSync, closeSync, mkdirSync, openSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { copyDataDirectory } from "../postgres/data-directory.ts";
 import type { Command, Report, Request, ServeRequest, ToolRequest } from "./protocol.ts";
 import { reap } from "./reap.ts";
 
@@ -20,6 +21,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 // Nobody listens any more once the harness is gone.
 process.stdout.on("error", () => {});
 
+// Rather no servers than servers that nobody would end.
+process.on("uncaughtException", () => void end());
+
 const input = createInterface({ input: process.stdin });
 input.on("line", (line) => obey(JSON.parse(line) as Request));
 input.on("close", () => void end());
@@ -30,6 +34,9 @@ function obey(request: Request): void {
     switch (request.kind) {
       case "folder":
         createFolder(request);
+        return report({ kind: "done", id: request.id });
+      case "copy":
+        copyDataDirectory(request);
         return report({ kind: "done", id: request.id });
       case "tool":
         return runTool(request);

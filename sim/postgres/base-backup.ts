@@ -2,17 +2,17 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DirectConnection } from "../../chaos/world.ts";
-import { copyDataDirectory, giveTo, isLeftOutOfBackup, type Owner } from "./data-directory.ts";
+import { giveTo, type Owner } from "./data-directory.ts";
 
 export interface BaseBackup {
   /** To the server that is copied; must stay open until the backup has ended. */
   readonly connection: DirectConnection;
   readonly majorVersion: number;
-  /** The running server's data folder, and the new one. */
-  readonly from: string;
+  /** Copies the running server's data folder to `to`, see `copyDataDirectory` with `contents: "backup"`. */
+  readonly copy: () => Promise<void>;
+  /** The new data folder. */
   readonly to: string;
   readonly owner?: Owner | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -23,7 +23,7 @@ export async function takeBaseBackup(backup: BaseBackup): Promise<void> {
   const { connection, owner, to } = backup;
   const { start, stop } = backup.majorVersion >= 15 ? statements : statementsBefore15;
   await connection.query(start);
-  await copyDataDirectory({ ...backup, leaveOut: isLeftOutOfBackup });
+  await backup.copy();
   const [end] = await connection.query<{ labelfile: string; spcmapfile: string }>(stop);
   if (end === undefined) throw new Error("the backup ended without a label");
 

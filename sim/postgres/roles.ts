@@ -12,7 +12,7 @@ export interface Roles {
   readonly database: string;
 }
 
-/** Statements for a fresh cluster, to be run in the database `postgres`, each on its own (no transaction). */
+/** Statements for a fresh cluster, each to be run on its own: a database cannot be created in a transaction. */
 export function createRoles(roles: Roles, majorVersion: number): readonly string[] {
   const { application, replication, database } = roles;
   // Logging every page of the template would send 7 MB through each replica; before 15 copying was all there was.

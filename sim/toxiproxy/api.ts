@@ -113,7 +113,8 @@ const routes: readonly Route[] = [
     handlers: {
       GET: ({ collection }) =>
         json(200, new Map(collection.list().map((proxy) => [proxy.name, describeProxy(proxy)]))),
-      POST: async ({ collection }, body) => json(201, describeProxy(await collection.add(readNewProxy(body)))),
+      POST: async ({ collection }, body) =>
+        json(201, describeProxy(await collection.add(readNewProxy(body)))),
     },
   },
   {

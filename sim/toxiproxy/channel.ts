@@ -15,6 +15,7 @@ export class Channel {
   readonly #capacity: number;
   readonly #queue: Chunk[] = [];
   #closed = false;
+  #isTaking = false;
   /** Called when a chunk or the end has come in: the consumer's cue. */
   onReadable: () => void = ignore;
   /** Called when the producer need no longer wait: the producer's cue. */
@@ -40,13 +41,20 @@ export class Channel {
   push(chunk: Chunk): void {
     if (this.#closed) return;
     this.#queue.push(chunk);
-    this.onReadable();
+    this.#tellConsumer();
   }
 
+  /** The next chunk. The consumer must ask again until there is none: it hears only of what comes after. */
   take(): Chunk | undefined {
     const hadRoom = this.hasRoom;
     const chunk = this.#queue.shift();
-    if (!hadRoom && this.hasRoom) this.onRoom();
+    if (!hadRoom && this.hasRoom) {
+      // The producer may push at once. The consumer has yet to deal with this chunk, so it must not hear of the
+      // next one before: it would overtake.
+      this.#isTaking = true;
+      this.onRoom();
+      this.#isTaking = false;
+    }
     return chunk;
   }
 
@@ -54,7 +62,7 @@ export class Channel {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.onReadable();
+    this.#tellConsumer();
   }
 
   /** Lets go of everything, for a link that is no more. */
@@ -63,6 +71,10 @@ export class Channel {
     this.#queue.length = 0;
     this.onReadable = ignore;
     this.onRoom = ignore;
+  }
+
+  #tellConsumer(): void {
+    if (!this.#isTaking) this.onReadable();
   }
 }
 

@@ -13,17 +13,9 @@ export type Encodable =
 /** Fields come in the order of the object's own keys, or of the map. Numbers are 32-bit floats; integers are given as bigint. */
 export function encodeGoJson(value: Encodable): string {
   if (value === null) return "null";
-  switch (typeof value) {
-    case "string":
-      return encodeString(value);
-    case "number":
-      return formatFloat32(value);
-    case "bigint":
-    case "boolean":
-      return String(value);
-    case "object":
-      break;
-  }
+  if (typeof value === "string") return encodeString(value);
+  if (typeof value === "number") return formatFloat32(value);
+  if (typeof value !== "object") return String(value);
   if (isList(value)) return `[${value.map(encodeGoJson).join(",")}]`;
   const entries: Iterable<[string, Encodable]> = value instanceof Map ? value : Object.entries(value);
   const fields = Array.from(entries, ([name, item]) => `${encodeString(name)}:${encodeGoJson(item)}`);

@@ -23,7 +23,9 @@ export async function listen(text: string, onConnection: (socket: Socket) => voi
   try {
     address = await resolveTcpAddress(text);
   } catch (error) {
-    throw error instanceof AddressError ? new AddressError(`listen tcp: ${error.message}`, { cause: error }) : error;
+    throw error instanceof AddressError
+      ? new AddressError(`listen tcp: ${error.message}`, { cause: error })
+      : error;
   }
   const server = createServer({
     allowHalfOpen: true,

@@ -32,18 +32,22 @@ export class ProxyMetrics {
   #formatFamily(word: string, key: keyof LinkBytes): string {
     if (this.#totals.size === 0) return "";
     const name = `toxiproxy_proxy_${word}_bytes_total`;
-    const lines = [...this.#totals].sort(([a], [b]) => (a < b ? -1 : 1)).map(([labels, total]) => {
-      return `${name}{${labels}} ${total[key]}\n`;
-    });
+    const lines = [...this.#totals]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([labels, total]) => {
+        return `${name}{${labels}} ${total[key]}\n`;
+      });
     return `# HELP ${name} Bytes ${word} by ended connections.\n# TYPE ${name} counter\n${lines.join("")}`;
   }
 }
 
 /** @see https://prometheus.io/docs/instrumenting/exposition_formats/ – label values escape `\`, `"` and newlines */
 function formatLabels(labels: LinkLabels): string {
-  const escape = (text: string): string =>
-    text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
   return Object.entries(labels)
-    .map(([name, value]: [string, string]) => `${name}="${escape(value)}"`)
+    .map(([name, value]: [string, string]) => `${name}="${escapeValue(value)}"`)
     .join(",");
+}
+
+function escapeValue(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

@@ -26,7 +26,9 @@ export class ProxyCollection {
 
   /** All proxies, by name in the order of their bytes, as Go prints a map. */
   list(): Proxy[] {
-    return [...this.#proxies.values()].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+    return [...this.#proxies.values()].sort((a, b) =>
+      Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)),
+    );
   }
 
   /** @throws ApiError 404 */

@@ -3,7 +3,7 @@
  * one at a time.
  */
 import { connect } from "node:net";
-import type { Socket } from "node:net";
+import type { Socket, TcpNetConnectOpts } from "node:net";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Prng } from "../../src/runtime/prng.ts";
 import type { ActiveToxic, Direction, ToxicChange } from "./active-toxic.ts";
@@ -173,7 +173,9 @@ export class Proxy {
 
   async #onEachLink(toxic: ActiveToxic, change: "add" | "update" | "remove"): Promise<void> {
     await Promise.all(
-      Array.from(this.#connections, (connection) => connection.link(toxic.direction)[change](toxic)),
+      Array.from(this.#connections, async (connection) => {
+        await connection.link(toxic.direction)[change](toxic);
+      }),
     );
   }
 
@@ -203,14 +205,15 @@ export class Proxy {
   #dial(): Socket | undefined {
     try {
       const { host, port } = parseHostAndPort(this.#upstream);
-      return connect({
+      // highWaterMark is a stream's option, which sockets hand on although their type does not list it.
+      const options: TcpNetConnectOpts & { highWaterMark: number } = {
         host: host === "" ? "localhost" : host,
         port,
         noDelay: true,
         allowHalfOpen: true,
-        // A stream's option, which sockets hand on although their type does not list it.
-        ...{ highWaterMark: WRITE_BUFFER_BYTES },
-      });
+        highWaterMark: WRITE_BUFFER_BYTES,
+      };
+      return connect(options);
     } catch {
       return undefined;
     }

@@ -64,7 +64,13 @@ export interface ToxicRules {
 export function readNewToxic(body: Buffer, rules: ToxicRules): ActiveToxic {
   // First with attributes of no type, because the type is not known yet.
   const attributes: Shape = { name: "NoopToxic", goType: "toxics.NoopToxic", fields: {} };
-  const fields = { attributes, name: "string", type: "string", stream: "string", toxicity: "float32" } as const;
+  const fields = {
+    attributes,
+    name: "string",
+    type: "string",
+    stream: "string",
+    toxicity: "float32",
+  } as const;
   const wrapperShape: Shape = { name: "ToxicWrapper", goType: "toxics.ToxicWrapper", fields };
   const given = read(body, (value) => decodeStruct(value, wrapperShape)) ?? {};
 

@@ -72,7 +72,8 @@ export async function createToxiproxyServer(options: ToxiproxyServerOptions = {}
   });
 
   try {
-    if (options.populate !== undefined) await populateFrom(collection, Buffer.from(options.populate), () => {});
+    if (options.populate !== undefined)
+      await populateFrom(collection, Buffer.from(options.populate), () => {});
     await listen(server, host, port);
   } catch (error) {
     await collection.close();
@@ -95,7 +96,11 @@ interface ServeContext {
   readonly requestIds: Prng;
 }
 
-async function serve(context: ServeContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  context: ServeContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const answer = await answerTo(context, request);
   response.statusCode = answer.status;
   if (answer.isRouted) response.setHeader("X-Toxiproxy-Request-Id", nextRequestId(context.requestIds));
@@ -110,7 +115,12 @@ async function answerTo({ api, clock }: ServeContext, request: IncomingMessage):
   const body = await readBody(request);
   if (body === undefined) return plain(413, "413 Request Entity Too Large");
   const { method = "GET" } = request;
-  const answering = handleRequest(api, { method, path, userAgent: request.headers["user-agent"] ?? "", body });
+  const answering = handleRequest(api, {
+    method,
+    path,
+    userAgent: request.headers["user-agent"] ?? "",
+    body,
+  });
   try {
     return await withDeadline(clock, answering, { what: `${method} ${path}`, timeoutMs: HANDLER_TIMEOUT_MS });
   } catch (error) {

@@ -27,31 +27,46 @@ export async function loadCatalogue(run: RunQuery, previous?: CatalogueSnapshot)
  * them, both the same on every standby.
  */
 export const CATALOGUE_SIGNATURE_SQL: string = `
+WITH lasting AS MATERIALIZED (
+  SELECT oid FROM pg_catalog.pg_class WHERE oid >= 16384 AND relpersistence <> 't'
+), passing AS MATERIALIZED (
+  SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_(temp|toast)'
+)
 SELECT string_agg(part, ',' ORDER BY part) AS signature FROM (
   ${[
-    ["pg_proc", "oid"],
-    ["pg_class", "oid"],
-    ["pg_type", "oid"],
-    ["pg_rewrite", "oid"],
-    ["pg_policy", "oid"],
-    ["pg_constraint", "oid"],
-    ["pg_operator", "oid"],
-    ["pg_cast", "oid"],
-    ["pg_amop", "oid"],
-    ["pg_amproc", "oid"],
-    ["pg_namespace", "oid"],
-  ]
-    .map(([table, oid]) => signatureOf(`pg_catalog.${table}`, `${oid}::pg_catalog.text`, `${oid} >= 16384`))
-    .join("\n  UNION ALL ")}
-  UNION ALL ${signatureOf("pg_catalog.pg_inherits", "inhrelid::pg_catalog.text || '/' || inhparent", "inhrelid >= 16384")}
-  UNION ALL ${signatureOf("pg_catalog.pg_attrdef", "oid::pg_catalog.text", "oid >= 16384")}
+    signatureOf("pg_proc", "oid", "pronamespace NOT IN (SELECT oid FROM passing)"),
+    signatureOf("pg_class", "oid", "relpersistence <> 't'"),
+    signatureOf("pg_type", "oid", "typnamespace NOT IN (SELECT oid FROM passing)"),
+    signatureOf("pg_rewrite", "oid", "ev_class IN (SELECT oid FROM lasting)"),
+    signatureOf("pg_policy", "oid"),
+    signatureOf("pg_constraint", "oid", "contypid <> 0"),
+    signatureOf("pg_operator", "oid"),
+    signatureOf("pg_cast", "oid"),
+    signatureOf("pg_amop", "oid"),
+    signatureOf("pg_amproc", "oid"),
+    signatureOf("pg_namespace", "oid", "nspname !~ '^pg_'"),
+    signatureOf("pg_inherits", "inhrelid", "inhrelid IN (SELECT oid FROM lasting)", "inhparent"),
+    signatureOf(
+      "pg_attribute",
+      "attrelid",
+      "atttypid >= 16384 AND attrelid IN (SELECT oid FROM lasting)",
+      "attnum",
+    ),
+    signatureOf(
+      "pg_attrdef",
+      "adrelid",
+      `EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = adrelid AND a.attnum = adnum AND a.attgenerated = 'v')`,
+      "adnum",
+    ),
+  ].join("\n  UNION ALL ")}
 ) AS parts`;
 
-function signatureOf(table: string, key: string, condition: string): string {
-  const name = table.slice("pg_catalog.".length);
-  return `SELECT '${name}:' || pg_catalog.count(*) || ':' ||
-    coalesce(pg_catalog.sum(pg_catalog.hashtextextended(${key} || ' ' || xmin::pg_catalog.text, 0)), 0) AS part
-    FROM ${table} WHERE ${condition}`;
+/** How many rows of the user's, and the sum of a hash of each. `more` completes the key where the OID is not one. */
+function signatureOf(table: string, oid: string, condition = "true", more = "0"): string {
+  return `SELECT '${table}:' || pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(
+    pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', ${oid}, ${more}, xmin), 0)), 0) AS part
+    FROM pg_catalog.${table} WHERE ${oid} >= 16384 AND ${condition}`;
 }
 
 /** The fields of stored expressions that name an object; see `FIELDS` in the catalogue. */
@@ -95,16 +110,12 @@ WITH tree AS MATERIALIZED (
   UNION
   SELECT 'r', i.inhparent, 'relid', i.inhrelid::pg_catalog.int8 FROM pg_catalog.pg_inherits i
   UNION
-  SELECT 'r', a.attrelid, 'resulttype', CASE WHEN e.typcategory = 'A' THEN e.typelem ELSE e.oid END
-    FROM pg_catalog.pg_attribute a
-    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-    JOIN pg_catalog.pg_type e ON e.oid = a.atttypid
+  SELECT 'r', a.attrelid, 'resulttype', a.atttypid::pg_catalog.int8
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     WHERE a.atttypid >= 16384 AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   UNION
-  SELECT 't', c.reltype, 'resulttype', CASE WHEN e.typcategory = 'A' THEN e.typelem ELSE e.oid END
-    FROM pg_catalog.pg_attribute a
-    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
-    JOIN pg_catalog.pg_type e ON e.oid = a.atttypid
+  SELECT 't', c.reltype, 'resulttype', a.atttypid::pg_catalog.int8
+    FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     WHERE a.atttypid >= 16384 AND a.attnum > 0 AND c.reltype <> 0
   UNION
   SELECT 't', t.oid, 'resulttype', x.target FROM pg_catalog.pg_type t,
@@ -126,7 +137,10 @@ WITH tree AS MATERIALIZED (
       AS x (target)
     WHERE g.aggfnoid >= 16384 AND x.target <> 0
 ), ref AS MATERIALIZED (
-  SELECT DISTINCT owner, oid, field, target FROM found
+  -- An array is what its elements are.
+  SELECT DISTINCT f.owner, f.oid, f.field, coalesce(e.typelem::pg_catalog.int8, f.target) AS target
+  FROM found f LEFT JOIN pg_catalog.pg_type e
+    ON f.field = 'resulttype' AND e.oid = f.target AND e.typcategory = 'A' AND e.typelem <> 0
   WHERE target >= 16384 OR field IN ('funcid', 'aggfnoid', 'winfnoid', 'relid', 'seqid', 'rowmark')
 ), named AS (
   SELECT owner, oid, pg_catalog.array_agg(field || ' ' || target) AS refs FROM ref GROUP BY owner, oid

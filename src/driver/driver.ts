@@ -2,7 +2,7 @@
  * The slice of a PostgreSQL client that the router needs, as a seam: `pg-driver.ts` is the application's own `pg`, the
  * simulator brings another. Callbacks where a query passes, because a promise more per query can be measured.
  */
-import type { QueryConfig, QueryResult } from "pg";
+import type { Client, QueryConfig, QueryResult } from "pg";
 import type { NodeConfig } from "../config/config.ts";
 
 /** A statement as `pg` takes it: text, or a config with `text`, `values`, `name`, `rowMode`, … */
@@ -19,6 +19,11 @@ export interface Connection {
   readonly inHotStandby: boolean | undefined;
   /** The backend's process id as the connection's start-up said; a pooler in between says something of its own. */
   readonly processID: number | null;
+  /**
+   * Calls back once the server takes the next statement, or the connection is gone: after an error, only then is the
+   * transaction status true. Absent where a query's callback comes no sooner than that.
+   */
+  whenReady?(callback: () => void): void;
   /** Closes the socket at once; what was running fails. */
   destroy(): void;
   /** Says goodbye and closes. */
@@ -28,13 +33,22 @@ export interface Connection {
 export interface PooledConnection extends Connection {
   /** Gives it back; with `destroy` it is closed instead of being used again. */
   release(destroy?: boolean): void;
+  /** The application's own `pg` client that this is, where it is one: for cursors, notifications, listeners. */
+  readonly client?: Client;
 }
 
 export interface PoolCounts {
   readonly total: number;
   readonly idle: number;
   readonly waiting: number;
+  /** Past their lifetime, and closed when they are given back. Absent where nobody counts them. */
+  readonly expired?: number;
 }
+
+/** What happens to the connections of a pool, in the words of `pg.Pool`. */
+export type PoolEvent = "connect" | "acquire" | "release" | "remove" | "error";
+
+export type PoolListener = (event: PoolEvent, client: Client, error: Error | undefined) => void;
 
 /** Traffic connections to one node, at most `pool.max`. */
 export interface ConnectionPool {
@@ -51,7 +65,8 @@ export interface ConnectOptions {
 }
 
 export interface Driver {
-  openPool(node: NodeConfig, onLost: (error: Error) => void): ConnectionPool;
+  /** `onEvent` is told only by a driver over `pg`, whose clients it speaks of. */
+  openPool(node: NodeConfig, onLost: (error: Error) => void, onEvent?: PoolListener): ConnectionPool;
   /** A connection outside any pool: for probes and the catalogue. Rejects when it is not ready in time. */
   connect(node: NodeConfig, options: ConnectOptions): Promise<Connection>;
   /** Best effort: asks the node, on a new connection, to cancel what runs on `connection`. Never throws. */

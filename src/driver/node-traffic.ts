@@ -10,10 +10,13 @@ import type {
   ConnectionPool,
   Driver,
   PoolCounts,
+  PoolListener,
   PooledConnection,
+  QueryCallback,
   QueryInput,
 } from "./driver.ts";
-import { meaningOf } from "./sqlstate.ts";
+import { ownConfig } from "./query-config.ts";
+import { meaningOf, sqlstateOf } from "./sqlstate.ts";
 
 export type NodeRole = "primary" | "replica";
 
@@ -34,6 +37,8 @@ export interface NodeTrafficOptions {
   readonly cancelTimeoutMs: number;
   /** A connection was lost, or a server turned out to have another role: the node is suspect. */
   readonly onSuspect: () => void;
+  /** Told what happens to the pool's connections. */
+  readonly onPoolEvent?: PoolListener;
 }
 
 /** Something that waits for this node and can be told to stop. */
@@ -143,7 +148,7 @@ export class NodeTraffic {
   }
 
   #openPool(): ConnectionPool {
-    return this.#options.driver.openPool(this.node, () => this.suspect());
+    return this.#options.driver.openPool(this.node, () => this.suspect(), this.#options.onPoolEvent);
   }
 
   #retire(): void {
@@ -198,7 +203,9 @@ class Run implements Job {
     }
     this.#connection = connection;
     try {
-      connection.query(this.#input, this.#values, (queryError, result) => this.#answered(queryError, result));
+      connection.query(ownConfig(this.#input), this.#values, (queryError, result) =>
+        this.#answered(queryError, result),
+      );
     } catch (thrown) {
       // `pg` throws on a malformed call before anything is sent.
       connection.release();
@@ -210,10 +217,7 @@ class Run implements Job {
     if (this.#finished) return;
     const connection = this.#connection as PooledConnection;
     if (error !== null && error !== undefined) {
-      const meaning = meaningOf(error);
-      connection.release(
-        meaning !== "statement" && meaning !== "refused-by-standby" && meaning !== "unknown-object",
-      );
+      connection.release(this.#leavesState || !leavesConnectionWell(error));
       this.#fail(error, true);
       return;
     }
@@ -242,6 +246,16 @@ class Run implements Job {
     if (isNodeTrouble(error)) this.#traffic.suspect();
     this.#finish({ error, sent, aborted: false }, undefined);
   }
+}
+
+/**
+ * Whether a connection can be used again after its statement failed so. An error that PostgreSQL did not speak (a query
+ * timeout of `pg`) may leave the statement running on it.
+ */
+function leavesConnectionWell(error: unknown): boolean {
+  if (sqlstateOf(error) === undefined) return false;
+  const meaning = meaningOf(error);
+  return meaning === "statement" || meaning === "refused-by-standby" || meaning === "unknown-object";
 }
 
 function isNodeTrouble(error: unknown): boolean {
@@ -312,14 +326,24 @@ export class Lease {
   /** Runs one statement; rejects with what the server or the connection said. */
   query(input: QueryInput, values?: unknown[]): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      this.connection.query(input, values, (error, result) => {
+      this.run(input, values, (error, result) => {
         if (error === null || error === undefined) resolve(result);
-        else {
-          if (isNodeTrouble(error)) this.#traffic.suspect();
-          reject(error);
-        }
+        else reject(error);
       });
     });
+  }
+
+  /** The same, for callers that count promises. */
+  run(input: QueryInput, values: unknown[] | undefined, callback: QueryCallback): void {
+    this.connection.query(ownConfig(input), values, (error, result) => {
+      if (error !== null && error !== undefined) this.failed(error);
+      callback(error, result);
+    });
+  }
+
+  /** Takes down what went wrong on it: a lost connection makes the node suspect. */
+  failed(error: unknown): void {
+    if (isNodeTrouble(error)) this.#traffic.suspect();
   }
 
   /** Gives the connection back, once; with `destroy`, or after it was lost, it is closed. */

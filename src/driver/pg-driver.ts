@@ -1,4 +1,5 @@
 /** The driver seam over the application's own `pg`. */
+import type { Socket } from "node:net";
 import { Client, Pool } from "pg";
 import type { ClientConfig, PoolConfig } from "pg";
 import type { NodeConfig } from "../config/config.ts";
@@ -10,6 +11,7 @@ import type {
   ConnectionPool,
   Driver,
   PoolCounts,
+  PoolListener,
   PooledConnection,
 } from "./driver.ts";
 import { isTlsRefused } from "./sqlstate.ts";
@@ -18,6 +20,8 @@ import { isTlsRefused } from "./sqlstate.ts";
 interface ClientInternals {
   readonly connection: NodeJS.EventEmitter & { readonly stream: { destroy(): void } };
   readonly secretKey: number | null;
+  readonly readyForQuery?: boolean;
+  readonly _ended?: boolean;
 }
 
 interface ParameterStatus {
@@ -43,6 +47,26 @@ class RoleAwareClient extends Client {
     this.on("error", () => {});
   }
 
+  get client(): this {
+    return this;
+  }
+
+  /** `pg` fails a query at the server's ERROR, before its ReadyForQuery, which `drain` follows. */
+  whenReady(callback: () => void): void {
+    const { readyForQuery, _ended } = internals(this);
+    if (readyForQuery === true || _ended === true) {
+      callback();
+      return;
+    }
+    const ready = (): void => {
+      this.off("drain", ready);
+      this.off("end", ready);
+      callback();
+    };
+    this.on("drain", ready);
+    this.on("end", ready);
+  }
+
   /** Closes the socket at once. `pg` then fails what was running. */
   destroy(): void {
     internals(this).connection.stream.destroy();
@@ -60,7 +84,8 @@ export function createPgDriver(clock: Clock): Driver {
   // Which of an sslmode's attempts the node accepted last; `allow` and `prefer` have two.
   const acceptedAttempt = new Map<string, number>();
   return {
-    openPool: (node, onLost) => new PgConnectionPool(node, acceptedAttempt.get(node.name) ?? 0, onLost),
+    openPool: (node, onLost, onEvent) =>
+      new PgConnectionPool(node, acceptedAttempt.get(node.name) ?? 0, { onLost, onEvent }),
     connect: async (node, options) => {
       const { client, attempt } = await connectByAttempts(
         node,
@@ -141,12 +166,17 @@ function serverName(host: string): { servername?: string } {
   return /^[\d.]+$|:|^\//.test(host) ? {} : { servername: host };
 }
 
+interface PoolListeners {
+  readonly onLost: (error: Error) => void;
+  readonly onEvent: PoolListener | undefined;
+}
+
 class PgConnectionPool implements ConnectionPool {
   readonly #pool: Pool;
   readonly #idleMax: number;
   readonly #node: NodeConfig;
 
-  constructor(node: NodeConfig, attempt: number, onLost: (error: Error) => void) {
+  constructor(node: NodeConfig, attempt: number, { onLost, onEvent }: PoolListeners) {
     this.#node = node;
     this.#idleMax = node.pool.idleMax;
     const config: PoolConfig = {
@@ -159,6 +189,7 @@ class PgConnectionPool implements ConnectionPool {
     };
     this.#pool = new Pool(config);
     this.#pool.on("error", onLost);
+    if (onEvent !== undefined) this.#tell(onEvent);
   }
 
   checkout(callback: (error: Error | undefined, connection: PooledConnection | undefined) => void): void {
@@ -166,6 +197,13 @@ class PgConnectionPool implements ConnectionPool {
       if (error !== undefined && error !== null) callback(checkoutError(this.#node, error), undefined);
       else callback(undefined, this.#keepFewIdle(client as unknown as PooledClient));
     });
+  }
+
+  #tell(onEvent: PoolListener): void {
+    for (const event of ["connect", "acquire", "remove"] as const)
+      this.#pool.on(event, (client) => onEvent(event, client as unknown as Client, undefined));
+    for (const event of ["release", "error"] as const)
+      this.#pool.on(event, (error, client) => onEvent(event, client as unknown as Client, error));
   }
 
   /** `pg.Pool` keeps every connection that is given back; beyond `maxIdleConns` it is closed instead. */
@@ -178,7 +216,8 @@ class PgConnectionPool implements ConnectionPool {
   }
 
   counts(): PoolCounts {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+    const { totalCount, idleCount, waitingCount, expiredCount } = this.#pool;
+    return { total: totalCount, idle: idleCount, waiting: waitingCount, expired: expiredCount };
   }
 
   async end(): Promise<void> {
@@ -223,7 +262,7 @@ function cancel(
 }
 
 interface CancellingConnection extends NodeJS.EventEmitter {
-  readonly stream: { destroy(): void; setTimeout(ms: number, onTimeout: () => void): void };
+  readonly stream: Pick<Socket, "destroy" | "setTimeout">;
   connect(port: number | string, host?: string): void;
   requestSsl(): void;
   cancel(processId: number, secretKey: number): void;

@@ -3,6 +3,7 @@
  * has run out of stack cannot be trusted again: after some dozens of those it fails for good, or spins.
  */
 import { createRequire } from "node:module";
+import type * as libpgQuery from "libpg-query";
 import type { ParseOutcome, Parser } from "../routing/parser.ts";
 
 export interface SqlParser extends Parser {
@@ -19,7 +20,7 @@ export async function createSqlParser(): Promise<SqlParser> {
   return parser;
 }
 
-type Module = Pick<typeof import("libpg-query"), "loadModule" | "parseSync" | "SqlError">;
+type Module = Pick<typeof libpgQuery, "loadModule" | "parseSync" | "SqlError">;
 
 class WasmParser implements SqlParser {
   #module: Module | undefined;

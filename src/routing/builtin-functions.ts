@@ -144,7 +144,7 @@ const SAFE = {
     pg_indexam_has_property pg_indexam_progress_phasename pg_indexes_size pg_is_other_temp_schema
     pg_mcv_list_items pg_opclass_is_visible pg_operator_is_visible pg_opfamily_is_visible pg_options_to_table
     pg_partition_ancestors pg_partition_root pg_partition_tree pg_relation_filenode pg_relation_filepath
-    pg_relation_is_publishable pg_relation_is_updatable pg_relation_size pg_replication_origin_oid
+    pg_relation_is_publishable pg_relation_is_updatable pg_relation_size
     pg_sequence_parameters pg_settings_get_flags pg_size_bytes pg_size_pretty pg_statistics_obj_is_visible
     pg_table_is_visible pg_table_size pg_tablespace_location pg_timezone_abbrevs pg_timezone_abbrevs_abbrevs
     pg_timezone_abbrevs_zone pg_timezone_names pg_total_relation_size pg_ts_config_is_visible
@@ -240,7 +240,7 @@ const PRIMARY_ONLY = {
     pg_create_physical_replication_slot pg_drop_replication_slot pg_logical_slot_get_binary_changes
     pg_logical_slot_get_changes pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes
     pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop
-    pg_replication_origin_session_reset pg_replication_origin_session_setup pg_replication_origin_xact_reset
+    pg_replication_origin_oid pg_replication_origin_session_reset pg_replication_origin_session_setup pg_replication_origin_xact_reset
     pg_replication_origin_xact_setup pg_replication_slot_advance pg_sync_replication_slots
   `,
   // These act on the node they run on; whoever means a replica says so by connecting to it.

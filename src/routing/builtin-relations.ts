@@ -9,7 +9,10 @@ export type BuiltinRelationVerdict = "safe" | "node-local";
  * The verdict on a relation of `pg_catalog` or `information_schema`, or undefined when it is neither.
  * Without a schema only `pg_catalog` is meant, as `information_schema` is in nobody's search path.
  */
-export function builtinRelation(schema: string | undefined, name: string): BuiltinRelationVerdict | undefined {
+export function builtinRelation(
+  schema: string | undefined,
+  name: string,
+): BuiltinRelationVerdict | undefined {
   if (schema === "information_schema") return "safe";
   if (schema !== undefined && schema !== "pg_catalog") return undefined;
   if (SAFE_RELATIONS.has(name)) return "safe";

@@ -39,7 +39,12 @@ export type CatalogueRow =
       readonly unlogged: boolean;
       readonly refs: readonly string[];
     }
-  | { readonly kind: "builtin-relation"; readonly oid: number; readonly schema: string; readonly name: string }
+  | {
+      readonly kind: "builtin-relation";
+      readonly oid: number;
+      readonly schema: string;
+      readonly name: string;
+    }
   | {
       readonly kind: "type";
       readonly oid: number;
@@ -100,6 +105,19 @@ export interface CatalogueSnapshot {
   /** How many objects it knows. */
   readonly objects: number;
 }
+
+/** For when no database can be asked: every relation is an ordinary table, no function or type is the user's. */
+export const assumedCatalogue: CatalogueSnapshot = {
+  signature: "assumed",
+  function: () => undefined,
+  relation: () => SAFE,
+  type: () => undefined,
+  operator: () => SAFE,
+  castTo: () => SAFE,
+  attribute: () => SAFE,
+  everywhere: SAFE,
+  objects: 0,
+};
 
 /** Works out the verdicts of all objects. */
 export function createCatalogue(rows: readonly CatalogueRow[], signature: string): CatalogueSnapshot {
@@ -220,8 +238,7 @@ function graphOf(rows: readonly CatalogueRow[]): Map<string, GraphNode> {
         graph.set(`r${row.oid}`, {
           ...LEAF,
           label: row.name,
-          own:
-            builtinRelation(row.schema, row.name) === "safe" ? SAFE : verdict(1, "node-local", row.name),
+          own: builtinRelation(row.schema, row.name) === "safe" ? SAFE : verdict(1, "node-local", row.name),
         });
         break;
       case "type":
@@ -292,7 +309,8 @@ function verdict(rank: Rank, reason: PrimaryReason, detail: string): Verdict {
 /** A verdict seen from whoever calls: the same rank, its own reason, and the way there. */
 function because(verdict: Verdict, reason: PrimaryReason | undefined, label: string): Verdict {
   if (verdict.rank === 0) return SAFE;
-  const kept = reason === undefined || (verdict.reason !== undefined && SPEAKS_FOR_ITSELF.has(verdict.reason));
+  const kept =
+    reason === undefined || (verdict.reason !== undefined && SPEAKS_FOR_ITSELF.has(verdict.reason));
   const effective = kept ? verdict.reason : reason;
   return {
     rank: verdict.rank,

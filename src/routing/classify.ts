@@ -8,8 +8,8 @@
  * SHOW, settings views, functions that tell about the server and sequences read as relations belong to one node
  * (`node-local`): they go to the primary, so that asking twice gives one answer.
  */
-import type { CatalogueSnapshot, Verdict } from "./catalogue.ts";
-import type { Classification, PrimaryReason, ReplicaReason } from "./classification.ts";
+import type { CatalogueSnapshot } from "./catalogue.ts";
+import type { Classification, ReplicaReason } from "./classification.ts";
 import { classifyCommand, combine, mayRead, primary } from "./commands.ts";
 import { fingerprintOf, judge } from "./weigh.ts";
 import type { Parser } from "./parser.ts";
@@ -141,14 +141,10 @@ function judgeStatement(
     ...(verdict.detail !== undefined && { detail: verdict.detail }),
     pinsSession: pinsSession && runs,
     certainWrite: verdict.rank === 3 && runs,
-    mayWrite: mayWrite(verdict) && runs,
+    mayWrite: verdict.rank >= 2 && runs,
     fingerprint,
     missed,
   });
-}
-
-function mayWrite(verdict: Verdict): boolean {
-  return verdict.rank >= 2 && !(verdict.reason !== undefined && READS_ONLY.has(verdict.reason));
 }
 
 /**
@@ -189,9 +185,9 @@ function unread(text: string, reason: "too-long" | "unparsable", detail?: string
 
 /** ANALYZE in any form counts, `ANALYZE off` too: being wrong that way costs nothing. */
 function isAnalyzed(statement: unknown): boolean {
-  return JSON.stringify((statement as { ExplainStmt?: { options?: unknown } }).ExplainStmt?.options ?? []).includes(
-    '"analyze"',
-  );
+  return JSON.stringify(
+    (statement as { ExplainStmt?: { options?: unknown } }).ExplainStmt?.options ?? [],
+  ).includes('"analyze"');
 }
 
 /** Exact only where the length in UTF-16 leaves a doubt. */
@@ -204,9 +200,6 @@ const NODE_LOCAL_SHOW: Classification = primary("node-local", {
   mayWrite: false,
   detail: "SHOW",
 });
-
-/** Reasons that speak of where a read may run, not of whether it writes. */
-const READS_ONLY: ReadonlySet<PrimaryReason> = new Set(["unlogged-table", "foreign-table"]);
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const SESSION_WORDS = /set_config|advisory_|setseed|\binto\s+temp/i;

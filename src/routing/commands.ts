@@ -80,7 +80,10 @@ function classifyOne(statement: string, keyword: string): Classification {
   }
 }
 
-function control(command: TransactionEffect["command"], modes: Partial<TransactionEffect> = {}): Classification {
+function control(
+  command: TransactionEffect["command"],
+  modes: Partial<TransactionEffect> = {},
+): Classification {
   return primary("transaction-control", {
     mayWrite: false,
     transaction: { command, readOnly: false, serializable: false, ...modes },
@@ -160,14 +163,7 @@ function classifyLong(text: string, keyword: string): Classification {
   });
 }
 
-const READ_KEYWORDS: ReadonlySet<string> = new Set([
-  "SELECT",
-  "WITH",
-  "VALUES",
-  "TABLE",
-  "SHOW",
-  "EXPLAIN",
-]);
+const READ_KEYWORDS: ReadonlySet<string> = new Set(["SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"]);
 
 /** `SET LOCAL work_mem`, `SET TRANSACTION …`: over when the transaction is. */
 const TRANSACTION_SETTINGS: ReadonlySet<string> = new Set(["LOCAL", "TRANSACTION", "CONSTRAINTS"]);

@@ -148,7 +148,13 @@ function notePrimarySample(view: ClusterView, { sample, sentAt, at }: Sampled): 
     stillSince: stoodStill ? before.stillSince : sentAt,
     standing: before.standing.kind === "up" ? before.standing : { kind: "up", since: at },
   };
-  const replicas = view.replicas.map((replica) => ({ ...replica, coveredAt: coverage(ring, replica) }));
+  // Until the primary says which cluster this is, another one may have answered: that past counts for nothing.
+  const isFirst = before.sample?.systemId !== sample.systemId;
+  const replicas = view.replicas.map((replica) => ({
+    ...replica,
+    coveredAt: coverage(ring, replica),
+    furthest: isFirst && replica.sample?.systemId !== sample.systemId ? undefined : replica.furthest,
+  }));
   return { ...view, primary, ring, replicas };
 }
 
@@ -211,11 +217,9 @@ function furthest(view: ClusterView, replica: ReplicaState, sample: ReplicaSampl
   const before = replica.furthest;
   // Another cluster that answered in its place says nothing about how far this replica has been.
   if (sample.replay === undefined || isForeign(view, sample)) return before;
-  const wasForeign = replica.sample !== undefined && replica.sample.systemId !== sample.systemId;
   // Across a switch the return gate starts anew: positions of two timelines cannot be compared.
   if (
     before !== undefined &&
-    !wasForeign &&
     before.timeline === sample.timeline &&
     before.replay >= sample.replay
   )

@@ -45,7 +45,7 @@ export function splitStatements(text: string): string[] {
 export function routingHint(text: string): "primary" | "replica" | undefined {
   if (!text.includes("fairlead:")) return undefined;
   let hint: "primary" | "replica" | undefined;
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const end = nextToken(text, at);
     if (text.charCodeAt(at) === SLASH && text.charCodeAt(at + 1) === STAR) {
       const asked = HINT.exec(text.slice(at, end))?.[1];

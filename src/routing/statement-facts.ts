@@ -23,7 +23,13 @@ export interface StatementFacts {
 }
 
 export interface SyntacticWrite {
-  readonly kind: "writing-cte" | "locking-clause" | "select-into" | "select-into-temp" | "ddl" | "unknown-node";
+  readonly kind:
+    | "writing-cte"
+    | "locking-clause"
+    | "select-into"
+    | "select-into-temp"
+    | "ddl"
+    | "unknown-node";
   readonly detail: string;
 }
 

@@ -46,13 +46,15 @@ export function judge(facts: StatementFacts, catalogue: CatalogueSnapshot | unde
 
 /** Equal for statements that name the same things, whatever their values. */
 export function fingerprintOf(facts: StatementFacts): string {
-  const names = (objects: readonly ObjectName[]): string =>
-    objects
-      .map(({ schema, name }) => (schema === undefined ? name : `${schema}.${name}`))
-      .sort()
-      .join(",");
-  const { functions, relations, types, operators } = facts;
-  return `${names(relations)}|${names(functions)}|${names(types)}|${operators.toSorted().join(",")}`;
+  const { relations, functions, types, operators } = facts;
+  return [namesOf(relations), namesOf(functions), namesOf(types), operators.toSorted().join(",")].join("|");
+}
+
+function namesOf(objects: readonly ObjectName[]): string {
+  return objects
+    .map(({ schema, name }) => (schema === undefined ? name : `${schema}.${name}`))
+    .sort()
+    .join(",");
 }
 
 function syntacticVerdict(write: SyntacticWrite): Verdict {

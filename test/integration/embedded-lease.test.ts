@@ -2,11 +2,12 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { startEmbeddedCluster } from "../../sim/embedded/cluster.ts";
+import { findLeftovers, removeLeftover } from "../../sim/embedded/leftovers.ts";
 
 // The runner is TypeScript run as it is, with syntax that Node 22 does not have.
 const runsSources = Number.parseInt(process.versions.node, 10) >= 24;
@@ -36,7 +37,7 @@ function startRunner(action: string): Runner {
   const parent = mkdtempSync(join(tmpdir(), "lease-test-"));
   execFileSync("chmod", ["755", parent]);
   parents.push(parent);
-  const folder = join(parent, "run");
+  const folder = join(parent, "fairlead-run");
   const program = fileURLToPath(new URL("fixtures/cluster-runner.ts", import.meta.url));
   // Its own process group, as a shell gives a foreground job.
   const child = spawn(process.execPath, [program, folder, action], {
@@ -84,9 +85,10 @@ function supervisorOf(folder: string): number {
     .supervisorPid;
 }
 
+/** Whether it runs. A zombie does not: it only waits for init, which may take its time or never come. */
 function isAlive(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    return !execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }).startsWith("Z");
   } catch {
     return false;
   }
@@ -215,6 +217,25 @@ describe("the supervisor", () => {
     expect(existsSync(cluster.directory)).toBe(false);
     expect(processesOf(cluster.directory)).toEqual([]);
   });
+
+  test.skipIf(!runsSources)(
+    "when killed along with the harness, leaves a folder that is found and removed when asked",
+    async () => {
+      const runner = startRunner("freeze");
+      await runner.ready;
+      const supervisor = supervisorOf(runner.folder);
+      const place = dirname(runner.folder);
+      expect(await findLeftovers(place), "its supervisor lives").toEqual([]);
+      process.kill(supervisor, "SIGKILL");
+      runner.child.kill("SIGKILL");
+      await until("their end", 5_000, () => !isAlive(supervisor));
+      const leftovers = await findLeftovers(place);
+      expect(leftovers.map((leftover) => leftover.folder)).toEqual([runner.folder]);
+      for (const leftover of leftovers) await removeLeftover(leftover);
+      expect(existsSync(runner.folder)).toBe(false);
+      expect(processesOf(runner.folder)).toEqual([]);
+    },
+  );
 
   test("refuses a folder that has something in it, and leaves that alone", async () => {
     const parent = mkdtempSync(join(tmpdir(), "lease-test-"));

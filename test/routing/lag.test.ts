@@ -142,9 +142,9 @@ describe("the lag bound", () => {
     expect(timeline.serving()).toEqual(["r1", "r2"]);
     const evicted = timeline.changes.find(({ kind }) => kind === "evicted");
     expect(evicted).toMatchObject({ node: "r3", reason: "lagging" });
-    // Probes every 500 ms find it out at most one interval after the threshold.
-    expect(evicted?.at).toBeGreaterThan(2000 + 10_000);
-    expect(evicted?.at).toBeLessThanOrEqual(2000 + 10_000 + 2 * INTERVAL);
+    // The last position that r3 has was the primary's at 1500; a probe every 500 ms finds it out.
+    expect(evicted?.at).toBeGreaterThan(1500 + 10_000);
+    expect(evicted?.at).toBeLessThanOrEqual(1500 + 10_000 + INTERVAL);
   });
 
   test("of the others stays as it is when the one that was ahead is lost too", () => {
@@ -223,15 +223,14 @@ describe("the lag bound", () => {
   test.prop([history()], { numRuns: 400 })(
     "is never below the true staleness while the primary answers",
     (scenario) => {
-      const { checked, wrong } = run(scenario);
-      expect(wrong).toEqual([]);
-      expect(checked).toBeGreaterThan(0);
+      expect(run(scenario).wrong).toEqual([]);
     },
   );
 
   test("is checked against a simulation that catches a bound of half its size", () => {
     const scenario = steadyHistory();
-    expect(run(scenario).wrong).toEqual([]);
+    expect(run(scenario)).toMatchObject({ wrong: [] });
+    expect(run(scenario).checked).toBeGreaterThan(300);
     expect(run(scenario, (bound) => bound / 2).wrong).not.toEqual([]);
   });
 });
@@ -350,7 +349,8 @@ function run(scenario: Scenario, tamper: (bound: number) => number = (bound) => 
     const missing = records.find((record) => record.replayedAt > now)?.acknowledgedAt ?? Number.POSITIVE_INFINITY;
     if (covered !== undefined && missing < covered) wrong.push(`at ${now}: covered ${covered}, misses ${missing}`);
     const bound = timeline.bound("r1");
-    if (bound === undefined) return;
+    // A primary that has never answered bounds nothing: then only the peers speak.
+    if (bound === undefined || covered === undefined) return;
     const stale = Math.max(0, now - missing);
     // From the time at which the primary's next probe was due the bound stands still.
     const frozenFor = now - knownUntil(timeline.view, now);

@@ -10,5 +10,8 @@ import { slowClose } from "./slow-close.ts";
 import { timeout } from "./timeout.ts";
 
 export const toxicTypes: ReadonlyMap<string, ToxicType> = new Map(
-  [bandwidth, latency, limitData, noop, resetPeer, slicer, slowClose, timeout].map((type) => [type.type, type]),
+  [bandwidth, latency, limitData, noop, resetPeer, slicer, slowClose, timeout].map((type) => [
+    type.type,
+    type,
+  ]),
 );

@@ -59,12 +59,15 @@ CREATE VIEW aggview AS SELECT wagg(id) AS n FROM t;
 -- Types and casts
 CREATE TYPE mood AS ENUM ('ok', 'bad');
 CREATE TYPE pair AS (a int, b int);
+CREATE TYPE duo AS (a int, b int);
 CREATE TYPE floats AS RANGE (subtype = float8);
 CREATE DOMAIN rdomain AS int CHECK (VALUE > 0);
 CREATE DOMAIN wdomain AS int CHECK (wfn1(VALUE) >= 0);
 CREATE TYPE wpair AS (a wdomain);
 CREATE TABLE wtyped (a wdomain);
 CREATE VIEW castview AS SELECT v::int::wdomain AS n FROM (VALUES ('1')) AS x (v);
+CREATE VIEW arrayview AS SELECT v::wdomain[] AS n FROM (VALUES ('{1}'), ('{2}')) AS x (v);
+CREATE TABLE warray (a wdomain[]);
 CREATE FUNCTION wcast(mood) RETURNS pair LANGUAGE plpgsql VOLATILE
   AS $$ BEGIN INSERT INTO public.written DEFAULT VALUES; RETURN ROW(1, 2); END $$;
 CREATE CAST (mood AS pair) WITH FUNCTION wcast(mood);

@@ -17,6 +17,8 @@ function answering(replicas: Record<string, () => Standing | Promise<Standing>>)
     node === "primary" ? [{ lsn: "0/100" }] : [await replicas[node]?.()]) as RunSql;
 }
 
+const down: RunSql = () => Promise.reject(new Error("connection refused"));
+
 function settle(sql: RunSql, replicas: readonly string[]): Promise<void> {
   return waitUntilSettled({ sql, clock: systemClock, primary: "primary", replicas, timeoutMs: 150 });
 }
@@ -44,7 +46,6 @@ describe("settling", () => {
   });
 
   test("fails with the primary's reason when that cannot be asked", async () => {
-    const down: RunSql = () => Promise.reject(new Error("connection refused"));
     await expect(settle(down, ["a"])).rejects.toThrow("a: primary cannot be asked (connection refused)");
   });
 });

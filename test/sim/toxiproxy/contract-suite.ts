@@ -23,8 +23,17 @@ export interface ServerUnderTest {
   close(): Promise<void>;
 }
 
-export function describeContract(name: string, start: () => Promise<ServerUnderTest>): void {
-  describe(name, () => {
+export interface ContractRun {
+  /** What is tested. */
+  readonly name: string;
+  readonly start: () => Promise<ServerUnderTest>;
+  /** Why it cannot be tested here and now. */
+  readonly skipReason?: string | undefined;
+}
+
+export function describeContract({ name, start, skipReason }: ContractRun): void {
+  const note = skipReason === undefined ? "" : ` (skipped: ${skipReason})`;
+  describe.skipIf(skipReason !== undefined)(`Toxiproxy's contract: ${name}${note}`, () => {
     let server: ServerUnderTest;
     let api: ToxiproxyApi;
     beforeAll(async () => {
@@ -106,29 +115,32 @@ function goldenExchanges(api: () => ToxiproxyApi): void {
   });
 
   test("reads the first JSON value of a body and ignores what follows, and says what is wrong as Go does", async () => {
-    const post = async (body: string): Promise<string> => {
-      const { body: text } = await send(api().url, { method: "POST", path: "/proxies", body });
-      return (JSON.parse(text) as { error: string }).error;
-    };
-    expect(await post("{}garbage")).toBe("missing required field: name");
-    expect(await post('{"NAME":"x"}')).toBe("missing required field: upstream");
-    expect(await post("nope")).toBe(
+    expect(await postError(api(), "{}garbage")).toBe("missing required field: name");
+    expect(await postError(api(), '{"NAME":"x"}')).toBe("missing required field: upstream");
+    expect(await postError(api(), "nope")).toBe(
       "bad request body: invalid character 'o' in literal null (expecting 'u')",
     );
-    expect(await post("{'a'}")).toBe(
+    expect(await postError(api(), "{'a'}")).toBe(
       String.raw`bad request body: invalid character '\'' looking for beginning of object key string`,
     );
-    expect(await post('{"name" 1}')).toBe("bad request body: invalid character '1' after object key");
-    expect(await post('{"name":"x",}')).toBe(
+    expect(await postError(api(), '{"name" 1}')).toBe(
+      "bad request body: invalid character '1' after object key",
+    );
+    expect(await postError(api(), '{"name":"x",}')).toBe(
       "bad request body: invalid character '}' looking for beginning of object key string",
     );
-    expect(await post("[]")).toBe(
+    expect(await postError(api(), "[]")).toBe(
       "bad request body: json: cannot unmarshal array into Go value of type toxiproxy.Proxy",
     );
-    expect(await post('{"name":"x","enabled":"yes"}')).toBe(
+    expect(await postError(api(), '{"name":"x","enabled":"yes"}')).toBe(
       "bad request body: json: cannot unmarshal string into Go struct field Proxy.enabled of type bool",
     );
   });
+}
+
+async function postError(api: ToxiproxyApi, body: string): Promise<string> {
+  const response = await send(api.url, { method: "POST", path: "/proxies", body });
+  return (JSON.parse(response.body) as { error: string }).error;
 }
 
 function proxySemantics(api: () => ToxiproxyApi): void {
@@ -191,28 +203,23 @@ function proxySemantics(api: () => ToxiproxyApi): void {
     expect(await otherServer.ended()).toBe("end");
   });
 
-  test("an update that names 0.0.0.0 cuts connections, one that names 127.0.0.1 does not", async () => {
+  test.each([
+    ["0.0.0.0", "cuts", "end"],
+    ["127.0.0.1", "keeps", undefined],
+  ] as const)("an update that names %s %s connections", async (host, _effect, ending) => {
     await using upstream = await listenEcho();
-    const upstreamAddress = `127.0.0.1:${upstream.port}`;
-    for (const [host, isCut] of [
-      ["0.0.0.0", true],
-      ["127.0.0.1", false],
-    ] as const) {
-      const [port = 0] = await freePorts(1);
-      const settings = { listen: `${host}:${port}`, upstream: upstreamAddress, enabled: true };
-      await api().call("POST", "/proxies", { name: "p", ...settings });
-      using client = await connectTo(port);
-      client.write("x");
-      await client.receive(1);
-      await api().call("POST", "/proxies/p", settings);
-      if (isCut) expect(await client.ended()).toBe("end");
-      client.write("y");
-      if (!isCut) expect((await client.receive(2)).toString()).toBe("xy");
-      using after = await connectTo(port);
-      after.write("z");
-      expect((await after.receive(1)).toString()).toBe("z");
-      await api().call("DELETE", "/proxies/p");
-    }
+    const [port = 0] = await freePorts(1);
+    const settings = { listen: `${host}:${port}`, upstream: `127.0.0.1:${upstream.port}`, enabled: true };
+    await api().call("POST", "/proxies", { name: "p", ...settings });
+    using client = await connectTo(port);
+    client.write("x");
+    await client.receive(1);
+    await api().call("POST", "/proxies/p", settings);
+    await wait(100);
+    expect(client.ending).toBe(ending);
+    using after = await connectTo(port);
+    after.write("z");
+    expect((await after.receive(1)).toString()).toBe("z");
   });
 
   test("reset enables every proxy, takes every toxic away and keeps connections", async () => {
@@ -370,20 +377,20 @@ function toxicSemantics(api: () => ToxiproxyApi): void {
     const tookMs = performance.now() - startMs;
     expect(received.equals(sent)).toBe(true);
     expect(tookMs).toBeGreaterThan(450);
-    expect(tookMs).toBeLessThan(800);
+    expect(tookMs).toBeLessThan(2000);
   });
 
   test("slow_close delays the end, not the data", async () => {
     await using upstream = await listenUpstream();
     using client = await connectTo(await api().createProxy("p", upstream.port));
-    await api().addToxic("p", { type: "slow_close", attributes: { delay: 300 } });
+    await api().addToxic("p", { type: "slow_close", attributes: { delay: 600 } });
     const server = await upstream.accept();
     const startMs = performance.now();
     server.socket.end("data");
     await client.receive(4);
-    expect(performance.now() - startMs).toBeLessThan(200);
+    expect(performance.now() - startMs).toBeLessThan(500);
     expect(await client.ended()).toBe("end");
-    expect(performance.now() - startMs).toBeGreaterThan(290);
+    expect(performance.now() - startMs).toBeGreaterThan(595);
   });
 
   test("reset_peer sends RST on connections that open under it, FIN on those before", async () => {
@@ -521,14 +528,9 @@ function clients(api: () => ToxiproxyApi): void {
       peer.write("x");
       expect((await peer.receive(1)).toString()).toBe("x");
 
-      const toxic = await proxy.addToxic({
-        name: "slow",
-        type: "latency",
-        stream: "downstream",
-        toxicity: 1,
-        attributes: { latency: 50, jitter: 0 },
-      });
-      await toxic.update({ ...toxic.toJson(), attributes: { latency: 80, jitter: 0 } } as never);
+      const slow = { name: "slow", type: "latency", stream: "downstream", toxicity: 1 } as const;
+      const toxic = await proxy.addToxic({ ...slow, attributes: { latency: 50, jitter: 0 } });
+      await toxic.update({ ...slow, attributes: { latency: 80, jitter: 0 } });
       const again = await (await client.get("p")).getToxic("slow");
       expect([again.stream, again.attributes]).toEqual(["downstream", { latency: 80, jitter: 0 }]);
       const startMs = performance.now();

@@ -1,4 +1,7 @@
 import { createToxiproxyServer } from "../../../sim/toxiproxy/server.ts";
 import { describeContract } from "./contract-suite.ts";
 
-describeContract("the built-in server in strict mode", () => createToxiproxyServer({ strict: true, seed: 1 }));
+describeContract({
+  name: "the built-in server in strict mode",
+  start: () => createToxiproxyServer({ strict: true, seed: 1 }),
+});

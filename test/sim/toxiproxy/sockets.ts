@@ -8,6 +8,7 @@ export type Ending = "end" | "reset" | "refused";
 export class Peer implements Disposable {
   readonly socket: Socket;
   readonly #chunks: Buffer[] = [];
+  #receivedBytes = 0;
   #ending: Ending | undefined;
   #changed: () => void = () => {};
 
@@ -16,6 +17,7 @@ export class Peer implements Disposable {
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => {
       this.#chunks.push(chunk);
+      this.#receivedBytes += chunk.length;
       this.#changed();
     });
     socket.on("end", () => this.#end("end"));
@@ -38,7 +40,7 @@ export class Peer implements Disposable {
 
   /** Resolves with all that came in, once it is at least `bytes`; rejects after `timeoutMs`. */
   async receive(bytes: number, timeoutMs: number = 5000): Promise<Buffer> {
-    await this.#until(() => this.received.length >= bytes, timeoutMs, `${bytes} bytes`);
+    await this.#until(() => this.#receivedBytes >= bytes, timeoutMs, `${bytes} bytes`);
     return this.received;
   }
 
@@ -59,7 +61,7 @@ export class Peer implements Disposable {
   #until(isSo: () => boolean, timeoutMs: number, what: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        const state = `${this.received.length} bytes, ending ${this.#ending ?? "none"}`;
+        const state = `${this.#receivedBytes} bytes, ending ${this.#ending ?? "none"}`;
         reject(new Error(`waited ${timeoutMs} ms for ${what}; so far: ${state}`));
       }, timeoutMs);
       this.#changed = () => {
@@ -151,7 +153,9 @@ export async function freePorts(count: number): Promise<number[]> {
     servers.map(
       (server) =>
         new Promise<number>((resolve) => {
-          server.listen({ host: "127.0.0.1", port: 0 }, () => resolve((server.address() as AddressInfo).port));
+          server.listen({ host: "127.0.0.1", port: 0 }, () =>
+            resolve((server.address() as AddressInfo).port),
+          );
         }),
     ),
   );

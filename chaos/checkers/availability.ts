@@ -1,0 +1,222 @@
+/**
+ * Reads go on as long as anybody can serve them, and none stalls for longer than a dead node may take to be noticed.
+ * Writes go on as long as the primary is certainly there. Judged from clients' operations and the observed faults alone.
+ */
+import { budgets } from "../../src/config/budgets.ts";
+import type { FaultWindow } from "../history/fault-windows.ts";
+import { union, touches } from "../history/intervals.ts";
+import type { IntervalSet } from "../history/intervals.ts";
+import type { Completion, History, Invoke } from "../history/operation.ts";
+import { endOf, forEachOperation } from "../history/operations.ts";
+import { addedRoundTripMs, deriveTruth } from "../history/truth.ts";
+import type { Truth } from "../history/truth.ts";
+import type { CheckInput, Checker } from "./checker.ts";
+import { doubtsOf, ms, verdictOf, Violations } from "./verdict.ts";
+
+/** A healthy read is never taken to be faster than this: scheduling alone may cost as much. */
+const HEALTHY_READ_FLOOR_MS = 20;
+
+/** Round trips of a read on a new connection, at most: TCP, TLS, start-up, SCRAM, and the statement itself. */
+const ROUND_TRIPS_PER_READ = 8;
+
+export const availability: Checker = {
+  name: "availability",
+  guarantee:
+    "No read fails while a node can serve it, none stalls beyond the detection budget, and no write fails while the primary is reachable.",
+
+  check(input) {
+    const { history, policy, from, until } = input;
+    const truth = deriveTruth(input);
+    const judge = new Judge(input, truth);
+    forEachOperation(history, (invoke, completion) => {
+      if (invoke.at < from || invoke.at > until) return;
+      if (invoke.f === "read" || invoke.f === "transaction") judge.read(invoke, completion);
+      else if (invoke.f === "write") judge.write(invoke, completion);
+    });
+    const { reads, writes, violations } = judge;
+    const droppedReads = history.filter(
+      (entry) => entry.type === "dropped" && entry.f !== "write" && entry.at >= from && entry.at <= until,
+    ).length;
+    return verdictOf({
+      checker: availability.name,
+      violations,
+      evidence: reads.judged + writes.judged,
+      figures: {
+        readsJudged: reads.judged,
+        writesJudged: writes.judged,
+        legallyFailedReads: reads.legallyFailed,
+        legallyFailedWrites: writes.legallyFailed,
+        tornTransactions: reads.torn,
+        droppedReads,
+        longestStallMs: reads.longestMs,
+        longestFromIntendedMs: reads.longestFromIntendedMs,
+        healthyReadMs: judge.healthyReadMs,
+        stallLimitMs: judge.stallLimitMs,
+        stallBudgetMs: budgets(policy).stallMs,
+      },
+      held: `${reads.judged} reads and ${writes.judged} writes that could be served were; the longest read took ${ms(reads.longestMs)} of ${ms(judge.stallLimitMs)} allowed (${ms(reads.longestFromIntendedMs)} from when it was due, ${droppedReads} dropped by our own generator)`,
+      nothing: "no read or write was asked while a node could certainly serve it",
+      doubts: doubtsOf(truth),
+    });
+  },
+};
+
+class Judge {
+  readonly violations: Violations = new Violations();
+  readonly reads = { judged: 0, legallyFailed: 0, torn: 0, longestMs: 0, longestFromIntendedMs: 0 };
+  readonly writes = { judged: 0, legallyFailed: 0 };
+  readonly healthyReadMs: number;
+  readonly stallLimitMs: number;
+  readonly #input: CheckInput;
+  readonly #truth: Truth;
+  readonly #endAt: number;
+
+  constructor(input: CheckInput, truth: Truth) {
+    const { stallMs } = budgets(input.policy);
+    this.#input = input;
+    this.#truth = truth;
+    this.#endAt = endOf(input.history);
+    // Capped, so that a router that is always slow does not set its own standard.
+    this.healthyReadMs = Math.min(healthyReadMs(input, truth), stallMs);
+    this.stallLimitMs = stallMs + this.healthyReadMs;
+  }
+
+  read(invoke: Invoke, completion: Completion | undefined): void {
+    const endAt = completion?.at ?? this.#endAt;
+    const failed = completion !== undefined && completion.type !== "ok";
+    const tookMs = endAt - invoke.at;
+    const limitMs = tookMs <= this.stallLimitMs ? this.stallLimitMs : this.#limitMs(invoke.at, endAt);
+    // Whoever could serve until the limit should have done so by then, whatever happened later.
+    const neededUntil = Math.min(endAt, invoke.at + limitMs);
+    const { reads } = this;
+    if (!this.#canBeServed(invoke.at, neededUntil)) {
+      if (failed) reads.legallyFailed++;
+      return;
+    }
+    if (completion === undefined && tookMs <= limitMs) return;
+    if (failed && tookMs <= limitMs && this.#isExcused(invoke, endAt)) return;
+    reads.judged++;
+    reads.longestMs = Math.max(reads.longestMs, tookMs);
+    reads.longestFromIntendedMs = Math.max(reads.longestFromIntendedMs, endAt - invoke.intendedAt);
+    const proof = [invoke.index, ...(completion === undefined ? [] : [completion.index])];
+    if (failed) {
+      this.violations.add(proof, () => `${nameOf(invoke)} ${why(completion)} although a node could serve it`);
+    } else if (tookMs > limitMs) {
+      this.violations.add(
+        proof,
+        () => `${nameOf(invoke)} stalled for ${ms(tookMs)}, allowed are ${ms(limitMs)}`,
+      );
+    }
+  }
+
+  write(invoke: Invoke, completion: Completion | undefined): void {
+    const endAt = completion?.at ?? this.#endAt;
+    const failed = completion !== undefined && completion.type !== "ok";
+    if (touches(this.#truth.primary.unsettled, invoke.at, endAt)) {
+      if (failed) this.writes.legallyFailed++;
+      return;
+    }
+    const unanswered = completion === undefined && endAt - invoke.at > this.stallLimitMs;
+    if (completion === undefined && !unanswered) return;
+    this.writes.judged++;
+    const proof = [invoke.index, ...(completion === undefined ? [] : [completion.index])];
+    if (failed || unanswered) {
+      this.violations.add(
+        proof,
+        () => `${nameOf(invoke)} ${why(completion)} although the primary was reachable`,
+      );
+    }
+  }
+
+  /** Was there one node that could serve from the call to its end? */
+  #canBeServed(from: number, to: number): boolean {
+    const { policy } = this.#input;
+    const { primary, replicas, primaryUnknown } = this.#truth;
+    const primaryMayRead = policy.fallback.to === "primary" || policy.replicas.length === 0;
+    if (primaryMayRead && !touches(primary.unsettled, from, to)) return true;
+    if (policy.whenPrimaryUnknown === "reject" && touches(primaryUnknown, from, to)) return false;
+    for (const replica of replicas.values()) {
+      if (!touches(replica.unsettled, from, to)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * A read that more nodes failed than it may be tried again, each just then and before a router can have noticed;
+   * or a transaction that was open on such a node, and cannot move.
+   */
+  #isExcused(invoke: Invoke, endAt: number): boolean {
+    const lost = [this.#truth.primary, ...this.#truth.replicas.values()].filter(({ undetected }) =>
+      touches(undetected, invoke.at, endAt),
+    ).length;
+    if (invoke.f === "transaction" && lost > 0) {
+      this.reads.torn++;
+      return true;
+    }
+    if (lost <= this.#input.policy.retries.max) return false;
+    this.reads.legallyFailed++;
+    return true;
+  }
+
+  /** One budget for each fault that met the read before it was over, and what a slow link adds by itself. */
+  #limitMs(from: number, to: number): number {
+    const { stallMs } = budgets(this.#input.policy);
+    const met = this.#truth.faults.filter(({ possibly }) => possibly.from <= to && possibly.to >= from);
+    const slowMs = Math.max(0, ...met.map(({ fault }) => addedRoundTripMs(fault)));
+    const once = stallMs + this.healthyReadMs + ROUND_TRIPS_PER_READ * slowMs;
+    let limitMs = once - stallMs;
+    for (const window of met) {
+      // In the order in which they began: one that began after the read should have ended is no excuse.
+      const end = from + Math.max(limitMs, once);
+      if (isCut(window.fault.kind) && this.#isUnnoticed(window, from, end)) limitMs += stallMs;
+    }
+    return Math.max(once, limitMs);
+  }
+
+  /** Might a router in [from, to] still, or again, take this node for well? */
+  #isUnnoticed({ possibly, certainly, healing }: FaultWindow, from: number, to: number): boolean {
+    const noticedAt = (certainly?.from ?? Infinity) + budgets(this.#input.policy).downMs + this.#truth.slackMs;
+    if (possibly.from <= to && noticedAt >= from) return true;
+    return healing !== undefined && healing.from <= to && healing.to + this.#truth.slackMs >= from;
+  }
+}
+
+function isCut(kind: string): boolean {
+  return kind === "link-down" || kind === "link-black-hole" || kind === "node-killed";
+}
+
+function nameOf({ f, index }: Invoke): string {
+  return `${f} ${index}`;
+}
+
+function why(completion: Completion | undefined): string {
+  if (completion === undefined) return "was never answered";
+  const how = completion.type === "info" ? "was left in doubt" : "failed";
+  return `${how} (${completion.error?.code ?? "no code"})`;
+}
+
+/** The 99th percentile of the run's own reads outside of faults. */
+function healthyReadMs({ history, policy, from, until }: CheckInput, truth: Truth): number {
+  const disturbed: IntervalSet = union(
+    truth.faults
+      .filter(({ fault }) => isCut(fault.kind) || fault.kind === "link-latency")
+      .map(({ possibly }) => ({ from: possibly.from, to: possibly.to + budgets(policy).stallMs })),
+  );
+  const tookMs = calmReads(history, { from, until }, disturbed);
+  if (tookMs.length === 0) return HEALTHY_READ_FLOOR_MS;
+  const p99 = tookMs[Math.ceil(tookMs.length * 0.99) - 1] as number;
+  return Math.max(HEALTHY_READ_FLOOR_MS, p99);
+}
+
+function calmReads(
+  history: History,
+  { from, until }: { readonly from: number; readonly until: number },
+  disturbed: IntervalSet,
+): Float64Array {
+  const tookMs: number[] = [];
+  forEachOperation(history, (invoke, completion) => {
+    if (invoke.f !== "read" || completion?.type !== "ok" || invoke.at < from || invoke.at > until) return;
+    if (!touches(disturbed, invoke.at, completion.at)) tookMs.push(completion.at - invoke.at);
+  });
+  return Float64Array.from(tookMs).sort();
+}

@@ -1,0 +1,79 @@
+/**
+ * The tables of the workload, and the statements whose rows are the evidence: each says in one answer which server gave it,
+ * in which role, how far it had replayed and the newest heartbeat that it saw. Pure.
+ */
+import type { Evidence } from "../history/operation.ts";
+import type { Row } from "../subject.ts";
+
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
+const SCHEMA = "fairlead_chaos";
+
+/**
+ * Fresh tables, one statement each, for a superuser on the primary. Nothing keeps a write from being there twice: a
+ * statement that ran twice is to be seen in the count.
+ */
+export function createTables(applicationRole: string): readonly string[] {
+  const role = `"${applicationRole.replaceAll('"', '""')}"`;
+  return [
+    `drop schema if exists ${SCHEMA} cascade`,
+    `create schema ${SCHEMA}`,
+    `create table ${SCHEMA}.heartbeat (number integer not null) with (fillfactor = 10)`,
+    `insert into ${SCHEMA}.heartbeat values (0)`,
+    `create table ${SCHEMA}.writes (id integer not null)`,
+    `grant usage on schema ${SCHEMA} to ${role}`,
+    `grant select on ${SCHEMA}.heartbeat to ${role}`,
+    `grant select, insert on ${SCHEMA}.writes to ${role}`,
+  ];
+}
+
+export const DROP_TABLES: string = `drop schema if exists ${SCHEMA} cascade`;
+
+const COLUMNS = `current_setting('cluster_name') as node, pg_is_in_recovery() as standby, pg_backend_pid() as backend`;
+const NEWEST = `(select max(number) from ${SCHEMA}.heartbeat) as heartbeat`;
+
+export const READ: Statement = {
+  // The replay position is taken after the snapshot: an upper bound of what the statement can have seen.
+  text: `select ${COLUMNS}, ${NEWEST}, pg_last_wal_replay_lsn()::text as replay_lsn`,
+  values: [],
+};
+
+export function insert(id: number): Statement {
+  return { text: `insert into ${SCHEMA}.writes (id) values ($1) returning ${COLUMNS}, ${NEWEST}`, values: [id] };
+}
+
+/** A heartbeat never goes back, although one whose answer was lost may land late. */
+export function beat(number: number): Statement {
+  return { text: `update ${SCHEMA}.heartbeat set number = $1 where number < $1`, values: [number] };
+}
+
+/** How often each write stands there. */
+export const COUNT_WRITES: string = `select id, count(*)::integer as count from ${SCHEMA}.writes group by id order by id`;
+
+/** An answer that does not say what every answer of this workload says. */
+export class NoEvidence extends Error {
+  override readonly name = "NoEvidence";
+  readonly code = "NO_EVIDENCE";
+}
+
+/** @throws NoEvidence when the rows do not say who answered */
+export function evidenceOf(rows: readonly Row[]): Evidence {
+  const row = rows[0];
+  if (rows.length !== 1 || row === undefined) {
+    throw new NoEvidence(`one row was asked for, ${rows.length} came`);
+  }
+  const { node, standby, backend, heartbeat, replay_lsn: replayLsn } = row;
+  if (typeof node !== "string" || typeof standby !== "boolean" || typeof heartbeat !== "number") {
+    throw new NoEvidence("the row does not say who answered: columns node, standby or heartbeat are missing");
+  }
+  return {
+    node,
+    role: standby ? "replica" : "primary",
+    heartbeat,
+    ...(typeof replayLsn === "string" ? { replayLsn } : {}),
+    ...(typeof backend === "number" ? { backend } : {}),
+  };
+}

@@ -1,0 +1,158 @@
+/** Faults of the network: what is done to a link's proxy, and what must be seen of it. */
+import type { Direction, LinkName } from "../../chaos/faults/fault.ts";
+import type { Estate } from "../nemesis/estate.ts";
+import type { FaultProcedure, FaultTable } from "../nemesis/procedure.ts";
+import { knock } from "../nemesis/tcp.ts";
+import { Watch } from "../nemesis/watch.ts";
+import type { OwnConnection } from "../postgres/direct-connection.ts";
+import { ApplicationLinkView } from "./application-link-view.ts";
+import type { LinkView } from "./link-view.ts";
+import type { Link, Links } from "./links.ts";
+import { ReplicationLinkView } from "./replication-link-view.ts";
+
+export interface LinkFaultsOptions {
+  readonly estate: Estate;
+  readonly links: Links;
+  /** A fresh connection through a link, as superuser, within the deadline. */
+  readonly connectThrough: (link: Link, timeoutMs: number) => Promise<OwnConnection>;
+}
+
+export function linkFaults(options: LinkFaultsOptions): FaultTable {
+  const nextName = numberedNames();
+  const broken = (name: LinkName): Broken => {
+    const link = options.links.link(name);
+    return { link, view: viewOf(options, link), estate: options.estate, toxicName: nextName() };
+  };
+  return {
+    "link-down": (fault) => linkDown(broken(fault.link)),
+    "link-black-hole": (fault) => linkBlackHole(broken(fault.link)),
+    "link-latency": (fault) => linkLatency(broken(fault.link), fault),
+  };
+}
+
+interface Broken {
+  readonly link: Link;
+  readonly view: LinkView;
+  readonly estate: Estate;
+  /** Its own: the same fault may be on the same link twice. */
+  readonly toxicName: string;
+}
+
+function viewOf({ estate, connectThrough }: LinkFaultsOptions, link: Link): LinkView {
+  const { user, node } = endsOf(link.name);
+  return user === "replication"
+    ? new ReplicationLinkView({ estate, replica: node })
+    : new ApplicationLinkView({ estate, link, node, connectThrough });
+}
+
+function endsOf(name: LinkName): { readonly user: string; readonly node: string } {
+  const colon = name.indexOf(":");
+  return { user: name.slice(0, colon), node: name.slice(colon + 1) };
+}
+
+/** A link that lets nothing through can still be taken down; then there is no old connection to watch. */
+const downPreparationMs = 1_000;
+
+function linkDown({ link, view, estate }: Broken): FaultProcedure {
+  const { clock } = estate;
+  let isPrepared = false;
+  return {
+    async inject(watch) {
+      const soon = new Watch({ clock, timeoutMs: downPreparationMs, signal: watch.signal });
+      await view.prepare(soon).then(
+        () => (isPrepared = true),
+        () => {},
+      );
+      await link.disable();
+    },
+    async observeOn(watch) {
+      await watch.until(async () => {
+        const answer = await knock(clock, link.address);
+        return answer === "refused" ? undefined : `a new connection is ${answer}`;
+      });
+      if (isPrepared) await view.seeCut(watch);
+    },
+    heal: () => link.enable(),
+    async observeOff(watch) {
+      // A link to a server that is down lets connections in and drops them: all that can be seen of it.
+      if ((await knock(clock, link.upstream)) === "refused") {
+        await watch.until(async () => {
+          const answer = await knock(clock, link.address);
+          return answer === "accepted" ? undefined : `a new connection is ${answer}`;
+        });
+      } else await view.seeFlow(watch);
+    },
+    release: () => view.release(),
+  };
+}
+
+const bothStreams = ["upstream", "downstream"] as const;
+
+function linkBlackHole({ link, view, toxicName }: Broken): FaultProcedure {
+  return {
+    async inject(watch) {
+      await view.prepare(watch);
+      for (const stream of bothStreams) {
+        // A timeout of 0 drops everything and never closes.
+        await link.addToxic({
+          name: `${toxicName}-${stream}`,
+          type: "timeout",
+          stream,
+          attributes: { timeout: 0 },
+        });
+      }
+    },
+    observeOn: (watch) => view.seeSilence(watch),
+    heal: async () => {
+      for (const stream of bothStreams) await link.removeToxic(`${toxicName}-${stream}`);
+    },
+    observeOff: (watch) => view.seeFlow(watch),
+    release: () => view.release(),
+  };
+}
+
+/** How much of the latency must be seen; a proxy's timers may fire a little early. */
+const seenShare = 0.8;
+
+interface Latency {
+  readonly latencyMs: number;
+  readonly direction: Direction;
+}
+
+function linkLatency({ link, view, toxicName }: Broken, { latencyMs, direction }: Latency): FaultProcedure {
+  const streams = direction === "both" ? bothStreams : [direction];
+  const thresholdMs = (): number => view.usualDelayMs + seenShare * view.expectedDelay(direction, latencyMs);
+  return {
+    slowerByMs: 4 * latencyMs,
+    async inject(watch) {
+      await view.prepare(watch);
+      for (const stream of streams) {
+        const attributes = { latency: latencyMs, jitter: 0 };
+        await link.addToxic({ name: `${toxicName}-${stream}`, type: "latency", stream, attributes });
+      }
+    },
+    observeOn: (watch) =>
+      watch.until(async () => {
+        const delayMs = await view.measureDelay(watch, direction);
+        return delayMs >= thresholdMs() ? undefined : `${inWords(delayMs)}, below ${inWords(thresholdMs())}`;
+      }),
+    heal: async () => {
+      for (const stream of streams) await link.removeToxic(`${toxicName}-${stream}`);
+    },
+    observeOff: (watch) =>
+      watch.until(async () => {
+        const delayMs = await view.measureDelay(watch, direction);
+        return delayMs < thresholdMs() ? undefined : `still ${inWords(delayMs)}`;
+      }),
+    release: () => view.release(),
+  };
+}
+
+function inWords(delayMs: number): string {
+  return `${delayMs.toFixed(1)} ms`;
+}
+
+function numberedNames(): () => string {
+  let last = 0;
+  return () => `fault-${++last}`;
+}

@@ -1,0 +1,23 @@
+/** How `pg` calls back and rejects, so that code written for it sees no difference. */
+import type { QueryResult } from "pg";
+
+export type Callback = (error: unknown, result?: QueryResult) => void;
+
+/** What a callback throws belongs to the process, not to whoever called it back. */
+export function callBack(callback: Callback): Callback {
+  return (error, result) => {
+    try {
+      callback(error ?? null, result);
+    } catch (thrown) {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
+  };
+}
+
+/** Rejects with a stack that leads to who asked, instead of to the socket. */
+export function leadToCaller(error: unknown): never {
+  if (error instanceof Error) Error.captureStackTrace(error);
+  throw error;
+}
