@@ -41,7 +41,7 @@ interface PoolBase extends EventEmitter {
   ending: boolean;
   ended: boolean;
 }
-const PgPool: new (options: PoolOptions) => PoolBase = Pool as unknown as new (options: PoolOptions) => PoolBase;
+const PgPool: new (options: PoolOptions) => PoolBase = Pool as never;
 
 type Release = (error?: unknown) => void;
 type ConnectCallback = (error: Error | undefined, client: CheckedOutClient | undefined, done: Release) => void;
@@ -89,7 +89,9 @@ export class RoutingPool extends PgPool {
   query(input: unknown, values?: unknown, callback?: unknown): unknown {
     if (typeof input === "function") {
       const error = new Error("Passing a function as the first parameter to pool.query is not supported");
-      return promised(input, (done) => void process.nextTick(done, error));
+      return promised(input, (done) => {
+        process.nextTick(done, error);
+      });
     }
     const given = typeof values === "function" ? values : callback;
     const ownValues = typeof values === "function" ? undefined : (values as unknown[] | undefined);

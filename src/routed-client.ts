@@ -147,7 +147,7 @@ export class RoutedClient extends EventEmitter {
   }
 
   getTypeParser(oid: number, format: "text" | "binary" = "text"): TypeParser {
-    return this.#parsers?.get(`${oid} ${format}`) ?? (types.getTypeParser(oid, format) as TypeParser);
+    return this.#parsers?.get(`${oid} ${format}`) ?? (types.getTypeParser(oid as never, format as never) as TypeParser);
   }
 
   /** A pinned connection keeps the process alive, or does not. */

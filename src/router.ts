@@ -13,7 +13,6 @@ import type { Driver } from "./driver/driver.ts";
 import { createPgDriver } from "./driver/pg-driver.ts";
 import { Engine } from "./engine.ts";
 import type { EngineNotice } from "./engine.ts";
-import { RouterError } from "./errors.ts";
 import type { Classification } from "./routing/classification.ts";
 import { explainDecision } from "./routing/explain.ts";
 import type { Explanation } from "./routing/explain.ts";

@@ -7,9 +7,9 @@ import { textOf } from "./driver/query-config.ts";
 
 /** What `pg` calls on them, as far as the router listens in. */
 export interface Submittable {
-  submit(connection: unknown): unknown;
-  handleReadyForQuery(connection: unknown): unknown;
-  handleError(error: unknown, connection: unknown): unknown;
+  submit: (connection: unknown) => unknown;
+  handleReadyForQuery: (connection: unknown) => unknown;
+  handleError: (error: unknown, connection: unknown) => unknown;
   callback?: ((error: unknown, result?: QueryResult) => void) | undefined;
   readonly cursor?: CursorLike;
   readonly destroyed?: boolean;
@@ -19,7 +19,7 @@ export interface Submittable {
 interface CursorLike {
   connection?: unknown;
   state?: string;
-  close?(callback?: (error?: unknown) => void): unknown;
+  close?: (callback?: (error?: unknown) => void) => unknown;
   readonly _queue?: [number, (error: unknown, rows: unknown[]) => void][];
 }
 

@@ -98,20 +98,22 @@ function unannounced({ index }: Testimony, epoch: number): Epoch {
   return { epoch, weights: new Map(), index, picks: [], picksIndex: index, apart: 0, told: true };
 }
 
-/** Every prefix in whole numbers: count × total against picks × weight. */
+/**
+ * Every prefix in whole numbers: count × total against picks × weight. An epoch is fresh as long as none before it ended
+ * with somebody owed something: debts outlive an epoch, also of one who was away in between.
+ */
 function judgePrefixes(
   epochs: readonly Epoch[],
   violations: Violations,
 ): { readonly fresh: number; readonly carried: number } {
   let fresh = 0;
   let carried = 0;
-  let owing: ReadonlySet<string> = new Set();
+  let carries = false;
   for (const epoch of epochs) {
-    const carries = [...epoch.weights.keys()].some((name) => owing.has(name));
     const { worst, owes } = judgeEpoch(epoch, carries, violations);
     if (carries) carried = Math.max(carried, worst);
     else fresh = Math.max(fresh, worst);
-    owing = carries || owes ? new Set(epoch.weights.keys()) : new Set();
+    carries ||= owes;
   }
   return { fresh, carried };
 }

@@ -28,7 +28,7 @@ export async function runSteps(steps: readonly Step[], options: StepsOptions): P
   const startedAt = options.clock.now();
   const troubles: string[] = [];
   const runs = steps.map(async (step, index) => {
-    await sleep(options.clock, startedAt + step.atMs - options.clock.now(), options.signal);
+    await sleep(options.clock, Math.max(0, startedAt + step.atMs - options.clock.now()), options.signal);
     if (step.kind === "quiet") await runQuiet(step, options);
     else await runFault(step, index, options, troubles);
   });

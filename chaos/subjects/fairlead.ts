@@ -21,14 +21,14 @@ export const fairlead: Subject = {
     // Before it begins: what it says while it starts is testimony too.
     router.on("change", (change) => {
       const event = testimonyOf(change);
-      if (event.kind === "epoch") ledger.flush();
       tell(event);
+      if (event.kind === "epoch") ledger.enter(event.epoch);
     });
     subscribe("fairlead:decision", onDecision);
     const end = async (): Promise<void> => {
       await router.end();
       unsubscribe("fairlead:decision", onDecision);
-      ledger.flush();
+      ledger.end();
     };
     try {
       await router.begin();

@@ -4,7 +4,7 @@ import type { RouterEvent } from "../history/operation.ts";
 
 export class PickLedger {
   readonly #tell: (event: RouterEvent) => void;
-  #epoch = -1;
+  #epoch: number | undefined;
   #picks: string[] = [];
   #apart = 0;
 
@@ -12,21 +12,25 @@ export class PickLedger {
     this.#tell = tell;
   }
 
+  /** From now on picks belong to this epoch; those of the one before are told, none included. */
+  enter(epoch: number): void {
+    if (epoch === this.#epoch) return;
+    this.end();
+    this.#epoch = epoch;
+  }
+
   note(decision: Decision): void {
     if (decision.kind !== "route" || decision.role !== "replica") return;
-    if (decision.epoch !== this.#epoch) {
-      this.flush();
-      this.#epoch = decision.epoch;
-    }
+    this.enter(decision.epoch);
     if (decision.reason === "weighted") this.#picks.push(decision.node);
     else this.#apart += 1;
   }
 
-  /** Tells what has been picked in the epoch so far, once: the epoch has ended. */
-  flush(): void {
-    if (this.#picks.length > 0 || this.#apart > 0) {
+  end(): void {
+    if (this.#epoch !== undefined) {
       this.#tell({ kind: "epoch-picks", epoch: this.#epoch, picks: this.#picks, apart: this.#apart });
     }
+    this.#epoch = undefined;
     this.#picks = [];
     this.#apart = 0;
   }

@@ -19,7 +19,7 @@ import { linkFaults } from "../toxiproxy/link-faults.ts";
 import { type Link, Links } from "../toxiproxy/links.ts";
 import { type EmbeddedCluster, startEmbeddedCluster } from "./cluster.ts";
 import { findFreePort } from "./free-port.ts";
-import { processFaults } from "./process-faults.ts";
+import { type NodeProcess, processFaults } from "./process-faults.ts";
 import { type OpenToxiproxy, openToxiproxy, type ToxiproxyChoice } from "./toxiproxy.ts";
 
 export interface EmbeddedWorldOptions {
@@ -38,6 +38,8 @@ export interface EmbeddedWorldOptions {
   /** Told what is being done, in a few words, for a progress line. */
   readonly onProgress?: (step: string) => void;
 }
+
+const linkTimeoutMs = 10_000;
 
 /**
  * From nothing to a primary whose replicas stream through their links.
@@ -124,6 +126,7 @@ export class EmbeddedWorld implements World {
   readonly cluster: EmbeddedCluster;
   readonly nemesis: ObservedNemesis;
   readonly #parts: Parts;
+  readonly #starting = new Map<NodeName, Promise<void>>();
   #startupMs = 0;
   #closing: Promise<void> | undefined;
 
@@ -153,8 +156,11 @@ export class EmbeddedWorld implements World {
   }
 
   get links(): readonly LinkName[] {
-    const names = this.#parts.links.names;
-    return [...names.filter(isApplication), ...names.filter((name) => !isApplication(name))];
+    const { links, cluster } = this.#parts;
+    const names = ["app", "replication"].flatMap((user) =>
+      cluster.nodes.map((node) => `${user}:${node}` as LinkName),
+    );
+    return names.filter((name) => links.find(name) !== undefined);
   }
 
   /** The API of the Toxiproxy that the links run through. */
@@ -166,9 +172,12 @@ export class EmbeddedWorld implements World {
   async open(startedAt: number): Promise<void> {
     const { links } = this.#parts;
     const { cluster } = this;
-    for (const node of cluster.nodes) await links.lead(`app:${node}`, cluster.endpoint(node));
-    for (const statement of harnessSchema) await cluster.sql(cluster.primary, statement);
-    await Promise.all(cluster.nodes.map((node) => this.#askThroughLink(node, linkTimeoutMs)));
+    const openLink = async (node: NodeName): Promise<void> => {
+      await links.lead(`app:${node}`, cluster.endpoint(node));
+      await this.#askThroughLink(node, linkTimeoutMs);
+    };
+    await Promise.all([...cluster.nodes.map(openLink), this.#createHarnessSchema()]);
+    // The replicas have the schema as well then.
     await cluster.settled(linkTimeoutMs);
     this.#startupMs = Math.round(this.clock.now() - startedAt);
   }
@@ -223,7 +232,7 @@ export class EmbeddedWorld implements World {
       ...linkFaults({ estate, links, connectThrough }),
       ...processFaults({
         estate,
-        processOf: (node) => cluster.node(node),
+        processOf: (node) => this.#processOf(node),
         askThroughLink: (node, timeoutMs) => this.#askThroughLink(node, timeoutMs),
       }),
       ...databaseFaults(estate),
@@ -236,10 +245,21 @@ export class EmbeddedWorld implements World {
     return this.cluster.nodes.find((each) => this.cluster.endpoint(each).port === upstream?.port) ?? node;
   }
 
-  #connectThrough(link: Link, timeoutMs: number): Promise<OwnConnection> {
+  async #connectThrough(link: Link, timeoutMs: number): Promise<OwnConnection> {
     const { superuser, database } = this.cluster.credentials;
     const target = { node: link.name, ...link.address, ...superuser, database };
-    return openConnection(target, { clock: this.clock, timeoutMs });
+    try {
+      return await openConnection(target, { clock: this.clock, timeoutMs });
+    } catch (error) {
+      // When Toxiproxy is gone no link will come back, and that is what must be told.
+      await this.#parts.toxiproxy.client.ping();
+      throw error;
+    }
+  }
+
+  async #createHarnessSchema(): Promise<void> {
+    await using connection = await this.cluster.connect(this.cluster.primary);
+    for (const statement of harnessSchema) await connection.query(statement);
   }
 
   async #askThroughLink(node: NodeName, timeoutMs: number): Promise<void> {
@@ -249,16 +269,37 @@ export class EmbeddedWorld implements World {
     await connection.query("SELECT 1");
   }
 
+  #processOf(node: NodeName): NodeProcess {
+    const server = this.cluster.node(node);
+    return {
+      get isRunning(): boolean {
+        return server.isRunning;
+      },
+      kill: () => server.kill(),
+      start: () => this.#startNode(node),
+    };
+  }
+
+  /** One start at a time: a heal and the sweep may want the same. */
+  #startNode(node: NodeName): Promise<void> {
+    const starting = this.#starting.get(node) ?? this.cluster.node(node).start();
+    this.#starting.set(node, starting);
+    return starting.finally(() => this.#starting.delete(node));
+  }
+
   /** Links up, nodes running, nothing frozen or paused, whoever did it. */
   async #sweep(): Promise<void> {
     const { links, cluster } = this.#parts;
-    await Promise.all([links.restore(), ...cluster.nodes.map((node) => this.#reviveNode(node))]);
+    const outcomes = await Promise.allSettled([
+      links.restore(),
+      ...cluster.nodes.map((node) => this.#reviveNode(node)),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
   async #reviveNode(node: NodeName): Promise<void> {
-    const server = this.cluster.node(node);
-    await server.thaw();
-    await server.start();
+    await this.cluster.node(node).thaw();
+    await this.#startNode(node);
     await this.cluster.sql(node, "SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()");
   }
 
@@ -270,10 +311,4 @@ export class EmbeddedWorld implements World {
       return error as Error;
     }
   }
-}
-
-const linkTimeoutMs = 10_000;
-
-function isApplication(name: LinkName): boolean {
-  return name.startsWith("app:");
 }

@@ -61,12 +61,15 @@ export class ObservedNemesis implements Nemesis, AsyncDisposable {
 
   async healAll(): Promise<void> {
     const inHand = [...this.#active];
-    await Promise.allSettled(inHand.map((each) => each.heal()));
-    await this.#parts.sweep();
-    // What could not be healed then, because of something that the sweep has set right.
-    const outcomes = await Promise.allSettled([...this.#active].map((each) => each.heal()));
+    await Promise.all(inHand.map((each) => each.overtake("everything is healed")));
+    // First, because one fault may hide the heal of another. After it, heals have little left but to look.
+    const outcomes = [
+      ...(await Promise.allSettled([this.#parts.sweep()])),
+      ...(await Promise.allSettled(inHand.map((each) => each.heal()))),
+    ];
     const failures = outcomes.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []));
-    if (failures.length === 1) throw failures[0];
+    const fatal = failures.find((failure) => this.#parts.isFatal(failure));
+    if (fatal !== undefined || failures.length === 1) throw fatal ?? failures[0];
     if (failures.length > 1) throw new AggregateError(failures, failures.map(messageOf).join("; "));
   }
 
@@ -94,6 +97,8 @@ class FaultInHand implements ActiveFault {
   readonly #abandoned = new AbortController();
   #injecting: Promise<void> | undefined;
   #healing: Promise<void> | undefined;
+  /** Whether there may be something to undo. Set before it is broken. */
+  #isTouched = false;
   #isHealed = false;
 
   constructor(parts: InHandParts) {
@@ -102,17 +107,10 @@ class FaultInHand implements ActiveFault {
   }
 
   inject(signal: AbortSignal | undefined): Promise<void> {
-    const { world, procedure } = this.#parts;
+    const { world } = this.#parts;
     const signals = [this.#overtaken.signal, ...(signal === undefined ? [] : [signal])];
     const watch = this.#watch(world.onWithinMs, AbortSignal.any(signals));
-    const breaking = (async () => {
-      try {
-        await procedure.inject(watch);
-        await watch.retry(() => procedure.observeOn(watch));
-      } finally {
-        await procedure.release?.();
-      }
-    })();
+    const breaking = this.#break(watch);
     // Whoever heals waits for the breaking to end, not for the undoing that may follow it.
     this.#injecting = breaking.catch(() => {});
     return breaking.catch(async (error: unknown) => {
@@ -125,8 +123,14 @@ class FaultInHand implements ActiveFault {
     return this.#healing;
   }
 
+  /** Ends the injection, if it is still under way; resolves when nothing more will be broken. */
+  async overtake(why: string): Promise<void> {
+    this.#overtaken.abort(new Error(`the injection of ${this.fault.kind} was given up: ${why}`));
+    await this.#injecting;
+  }
+
   async abandon(): Promise<void> {
-    this.#overtake("the world has ended");
+    this.#overtaken.abort(new Error(`the world ended before ${this.fault.kind} was seen`));
     this.#abandoned.abort(new Error(`the world ended before the heal of ${this.fault.kind} was seen`));
     await Promise.allSettled([this.#injecting, this.#healing]);
   }
@@ -135,10 +139,23 @@ class FaultInHand implements ActiveFault {
     return this.heal();
   }
 
+  async #break(watch: Watch): Promise<void> {
+    const { procedure } = this.#parts;
+    try {
+      await procedure.prepare?.(watch);
+      watch.signal.throwIfAborted();
+      this.#isTouched = true;
+      await procedure.inject(watch);
+      await watch.retry(() => procedure.observeOn(watch));
+    } finally {
+      await procedure.release?.();
+    }
+  }
+
   async #heal(): Promise<void> {
     if (this.#isHealed) return;
-    this.#overtake("it was healed meanwhile");
-    await this.#injecting;
+    await this.overtake("it was healed meanwhile");
+    if (!this.#isTouched) return this.#finish();
     const { world, procedure } = this.#parts;
     const watch = this.#watch(world.offWithinMs, this.#abandoned.signal);
     try {
@@ -147,12 +164,12 @@ class FaultInHand implements ActiveFault {
     } catch (error) {
       throw await this.#explain("heal", error);
     }
-    this.#isHealed = true;
-    this.#parts.onHealed();
+    this.#finish();
   }
 
-  #overtake(why: string): void {
-    this.#overtaken.abort(new Error(`the injection of ${this.fault.kind} was given up: ${why}`));
+  #finish(): void {
+    this.#isHealed = true;
+    this.#parts.onHealed();
   }
 
   /** Undoes an injection that went wrong; gives what to tell about it. */

@@ -7,7 +7,12 @@ import type { Watch } from "./watch.ts";
 
 /** One fault on one target. The steps are called in this order, and never two of them at the same time. */
 export interface FaultProcedure {
-  /** Breaks it. What the proof needs from before the fault is opened here first. */
+  /**
+   * Opens what the proof needs from before the fault, and breaks nothing. When it fails there is nothing to undo.
+   * Default: nothing is needed.
+   */
+  prepare?(watch: Watch): Promise<void>;
+  /** Breaks it. */
   inject(watch: Watch): Promise<void>;
   /** Resolves when an independent connection has seen the effect. A failure is tried again until the deadline. */
   observeOn(watch: Watch): Promise<void>;
@@ -15,7 +20,7 @@ export interface FaultProcedure {
   heal(watch: Watch): Promise<void>;
   /** Resolves when an independent connection has seen that the effect is gone. Tried again like `observeOn`. */
   observeOff(watch: Watch): Promise<void>;
-  /** Closes what `inject` opened for the proof. Called once the injection has ended, well or not. */
+  /** Closes what `prepare` opened for the proof. Called once the injection has ended, well or not. */
   release?(): Promise<void>;
   /** How much longer than usual its effect needs to be seen, in milliseconds. Default 0. */
   readonly slowerByMs?: number;

@@ -2,6 +2,7 @@
 import type { NodeName } from "../../chaos/faults/fault.ts";
 import type { DirectConnection } from "../../chaos/world.ts";
 import type { Estate } from "../nemesis/estate.ts";
+import type { TcpAddress } from "../nemesis/tcp.ts";
 import type { Watch } from "../nemesis/watch.ts";
 import type { OwnConnection } from "../postgres/direct-connection.ts";
 import { type LinkView, silenceMs } from "./link-view.ts";
@@ -25,6 +26,10 @@ export class ApplicationLinkView implements LinkView {
 
   constructor(options: ApplicationLinkOptions) {
     this.#options = options;
+  }
+
+  get ends(): readonly TcpAddress[] {
+    return [this.#options.estate.address(this.#options.node)];
   }
 
   async prepare(watch: Watch): Promise<void> {

@@ -41,10 +41,15 @@ export class ToxiproxyClient {
   static async connect(url: string, clock: Clock): Promise<ToxiproxyClient> {
     const base = baseOf(url);
     const api = new Toxiproxy(base);
-    const answer = await ask(clock, base, "GET /version", () => api.getVersion());
+    const asking = ask(clock, base, "GET /version", () => api.getVersion());
+    const answer = await asking.catch((error: unknown) => {
+      if (error instanceof ToxiproxyRefusal) return undefined;
+      throw error;
+    });
     const version = readVersion(answer);
     if (version === undefined) {
-      throw new ToxiproxyUnavailable(base, "is something else", "give the URL of Toxiproxy's HTTP API");
+      const advice = "give the URL of Toxiproxy's HTTP API, which listens on port 8474 unless told otherwise";
+      throw new ToxiproxyUnavailable(base, "is something else", advice);
     }
     return new ToxiproxyClient({ base, version, api, clock });
   }
@@ -77,15 +82,15 @@ export class ToxiproxyClient {
     // All three, as the client's types want it; what is the same as before changes nothing.
     const { enabled, listen, upstream } = proxy;
     const body = { enabled, listen, upstream, ...change };
-    return this.#ask(`a change of proxy ${proxy.name}`, () => proxy.update(body));
+    return this.#askAbout(proxy, "a change", () => proxy.update(body));
   }
 
   removeProxy(proxy: Proxy): Promise<void> {
-    return this.#ask(`the removal of proxy ${proxy.name}`, () => proxy.remove());
+    return this.#askAbout(proxy, "the removal", () => proxy.remove());
   }
 
   async addToxic<Attributes>(proxy: Proxy, body: ICreateToxicBody<Attributes>): Promise<void> {
-    await this.#ask(`toxic ${body.name} on ${proxy.name}`, () => proxy.addToxic(body));
+    await this.#askAbout(proxy, `toxic ${body.name}`, () => proxy.addToxic(body));
   }
 
   /** Does nothing when there is no such toxic. */
@@ -96,21 +101,27 @@ export class ToxiproxyClient {
       );
     } catch (error) {
       if (!(error instanceof ToxiproxyRefusal && error.status === 404)) throw error;
-      await this.#requireProxy(proxy);
+      await this.#askAbout(proxy, "a look", () => this.#api.get(proxy.name));
     }
   }
 
   /** The names of all toxics on a proxy, whoever added them. */
   async toxicNames(proxy: Proxy): Promise<readonly string[]> {
     const path = `${this.url}/proxies/${proxy.name}/toxics`;
-    const answer = await this.#ask(`the toxics of ${proxy.name}`, () =>
+    const answer = await this.#askAbout(proxy, "its toxics", () =>
       this.#api.getApi().get<readonly { readonly name: string }[]>(path),
     );
     return answer.data.map((toxic) => toxic.name);
   }
 
-  async #requireProxy(proxy: Proxy): Promise<void> {
-    await this.#ask(`proxy ${proxy.name}`, () => this.#api.get(proxy.name));
+  async #askAbout<T>(proxy: Proxy, what: string, request: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#ask(`${what} of proxy ${proxy.name}`, request);
+    } catch (cause) {
+      if (!(cause instanceof ToxiproxyRefusal && cause.status === 404)) throw cause;
+      const advice = "was it restarted, or removed by somebody? Start the world again";
+      throw new ToxiproxyUnavailable(this.url, `has no proxy ${proxy.name} any more`, advice, { cause });
+    }
   }
 
   #ask<T>(what: string, request: () => Promise<T>): Promise<T> {

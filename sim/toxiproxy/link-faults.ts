@@ -57,14 +57,14 @@ function linkDown({ link, view, estate }: Broken): FaultProcedure {
   const { clock } = estate;
   let isPrepared = false;
   return {
-    async inject(watch) {
+    async prepare(watch) {
       const soon = new Watch({ clock, timeoutMs: downPreparationMs, signal: watch.signal });
       await view.prepare(soon).then(
         () => (isPrepared = true),
         () => {},
       );
-      await link.disable();
     },
+    inject: () => link.disable(),
     async observeOn(watch) {
       await watch.until(async () => {
         const answer = await knock(clock, link.address);
@@ -74,8 +74,9 @@ function linkDown({ link, view, estate }: Broken): FaultProcedure {
     },
     heal: () => link.enable(),
     async observeOff(watch) {
-      // A link to a server that is down lets connections in and drops them: all that can be seen of it.
-      if ((await knock(clock, link.upstream)) === "refused") {
+      const ends = await Promise.all(view.ends.map((end) => knock(clock, end)));
+      if (ends.includes("refused")) {
+        // Past a server that is down nothing can get, but the link takes connections again.
         await watch.until(async () => {
           const answer = await knock(clock, link.address);
           return answer === "accepted" ? undefined : `a new connection is ${answer}`;
@@ -90,8 +91,8 @@ const bothStreams = ["upstream", "downstream"] as const;
 
 function linkBlackHole({ link, view, toxicName }: Broken): FaultProcedure {
   return {
-    async inject(watch) {
-      await view.prepare(watch);
+    prepare: (watch) => view.prepare(watch),
+    async inject() {
       for (const stream of bothStreams) {
         // A timeout of 0 drops everything and never closes.
         await link.addToxic({
@@ -124,8 +125,8 @@ function linkLatency({ link, view, toxicName }: Broken, { latencyMs, direction }
   const thresholdMs = (): number => view.usualDelayMs + seenShare * view.expectedDelay(direction, latencyMs);
   return {
     slowerByMs: 4 * latencyMs,
-    async inject(watch) {
-      await view.prepare(watch);
+    prepare: (watch) => view.prepare(watch),
+    async inject() {
       for (const stream of streams) {
         const attributes = { latency: latencyMs, jitter: 0 };
         await link.addToxic({ name: `${toxicName}-${stream}`, type: "latency", stream, attributes });

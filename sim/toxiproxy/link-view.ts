@@ -3,6 +3,7 @@
  * that something is depends on who uses the link: queries on the application's links, WAL on the replicas'.
  */
 import type { Direction } from "../../chaos/faults/fault.ts";
+import type { TcpAddress } from "../nemesis/tcp.ts";
 import type { Watch } from "../nemesis/watch.ts";
 
 export interface LinkView {
@@ -21,6 +22,8 @@ export interface LinkView {
   measureDelay(watch: Watch, direction: Direction): Promise<number>;
   /** How much later things come when every chunk in that direction is this much later. */
   expectedDelay(direction: Direction, latencyMs: number): number;
+  /** The servers that must be up for anything to get through. */
+  readonly ends: readonly TcpAddress[];
   /** The shortest delay that was measured before the fault. */
   readonly usualDelayMs: number;
   /** Closes what was opened. */

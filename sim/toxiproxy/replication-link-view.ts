@@ -3,6 +3,7 @@ import type { Direction, NodeName } from "../../chaos/faults/fault.ts";
 import type { DirectConnection } from "../../chaos/world.ts";
 import type { Lsn } from "../../src/routing/lsn.ts";
 import type { Estate } from "../nemesis/estate.ts";
+import type { TcpAddress } from "../nemesis/tcp.ts";
 import type { Missing, Watch } from "../nemesis/watch.ts";
 import { acknowledgedLsn, emitMark, flushedLsn, receivedLsn } from "../postgres/wal-marks.ts";
 import { type LinkView, silenceMs } from "./link-view.ts";
@@ -27,6 +28,11 @@ export class ReplicationLinkView implements LinkView {
 
   constructor(options: ReplicationLinkOptions) {
     this.#options = options;
+  }
+
+  get ends(): readonly TcpAddress[] {
+    const { estate, replica } = this.#options;
+    return [estate.address(replica), estate.address(estate.leaderOf(replica))];
   }
 
   async prepare(watch: Watch): Promise<void> {

@@ -1,5 +1,6 @@
 /** Runs one command line and sets the exit code. Whatever goes wrong is told in one line, never as a stack trace. */
 import { run } from "@stricli/core";
+import type { StricliProcess } from "@stricli/core";
 import { RouterError } from "../errors.ts";
 import { app } from "./app.ts";
 import { EXIT, UsageError } from "./io.ts";
@@ -26,8 +27,9 @@ export async function main(args: readonly string[]): Promise<void> {
     env: process.env,
   };
   let exitCode: number = EXIT.held;
+  const scanned: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };
   await run(app, args, {
-    process: { stdout: process.stdout, stderr: process.stderr, env: process.env },
+    process: scanned,
     io,
     finish: (code: number) => {
       exitCode = code;
@@ -40,7 +42,7 @@ export async function main(args: readonly string[]): Promise<void> {
   process.removeListener("SIGINT", onSignal);
   process.removeListener("SIGTERM", onSignal);
   // stricli speaks of its own usage errors in negative numbers.
-  process.exitCode = typeof process.exitCode === "number" && process.exitCode < 0 ? EXIT.usage : exitCode;
+  process.exitCode = Number(scanned.exitCode ?? 0) < 0 ? EXIT.usage : exitCode;
 }
 
 function exitCodeOf(error: unknown): number {

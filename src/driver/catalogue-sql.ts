@@ -26,7 +26,7 @@ export async function loadCatalogue(run: RunQuery, previous?: CatalogueSnapshot)
  * A figure that changes when a user's object does: rows are told by their OID and by the transaction that wrote
  * them, both the same on every standby.
  */
-export const CATALOGUE_SIGNATURE_SQL: string = `
+const CATALOGUE_SIGNATURE_SQL: string = `
 WITH lasting AS MATERIALIZED (
   SELECT oid FROM pg_catalog.pg_class WHERE oid >= 16384 AND relpersistence <> 't'
 ), passing AS MATERIALIZED (

@@ -24,9 +24,6 @@ export function isBuiltinType(name: string): boolean {
   return TYPES.has(name.startsWith("_") ? name.slice(1) : name);
 }
 
-/** The names in this file, for the tests that compare them with a server. */
-export const REVIEWED_RELATIONS = (): readonly string[] => [...SAFE_RELATIONS, ...NODE_LOCAL_RELATIONS];
-
 const SAFE_RELATIONS: ReadonlySet<string> = words(`
   pg_aggregate pg_am pg_amop pg_amproc pg_attrdef pg_attribute pg_auth_members pg_authid
   pg_available_extension_versions pg_available_extensions pg_cast pg_class pg_collation pg_constraint pg_conversion

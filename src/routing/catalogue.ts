@@ -72,7 +72,7 @@ export type CatalogueRow =
   | { readonly kind: "support-function"; readonly function: number };
 
 /** How bad: 0 reads · 1 reads, but belongs to one node · 2 not proven to read · 3 needs the primary. */
-export type Rank = 0 | 1 | 2 | 3;
+type Rank = 0 | 1 | 2 | 3;
 
 export interface Verdict {
   readonly rank: Rank;

@@ -218,11 +218,7 @@ function furthest(view: ClusterView, replica: ReplicaState, sample: ReplicaSampl
   // Another cluster that answered in its place says nothing about how far this replica has been.
   if (sample.replay === undefined || isForeign(view, sample)) return before;
   // Across a switch the return gate starts anew: positions of two timelines cannot be compared.
-  if (
-    before !== undefined &&
-    before.timeline === sample.timeline &&
-    before.replay >= sample.replay
-  )
+  if (before !== undefined && before.timeline === sample.timeline && before.replay >= sample.replay)
     return before;
   return { timeline: sample.timeline, replay: sample.replay };
 }

@@ -195,7 +195,7 @@ class World {
     let seenUntil = at;
     if (node !== "primary") {
       const halted = merged(effects.get(node)?.halted ?? []).find(({ from, to }) => from <= at && at <= to);
-      seenUntil = (halted?.from ?? at) - prng.integer(50);
+      seenUntil = halted?.from ?? at - prng.integer(50);
     }
     return commits.reduce((newest, commit, i) => (commit <= seenUntil ? i + 1 : newest), 0);
   }

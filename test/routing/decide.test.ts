@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know that `property.prop` makes a test block */
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
 import { decide } from "../../src/routing/decide.ts";
 import type { Request } from "../../src/routing/decide.ts";
 import type { ClusterView, ViewEvent } from "../../src/routing/model.ts";
@@ -23,7 +24,10 @@ describe("a write", () => {
       message: 'the primary "primary" does not answer',
     });
     const demoted = new Timeline().allAt(1000).after(1).sampled("primary", replicaSample(1000));
-    expect(demoted.decide({ kind: "write" })).toMatchObject({ code: "NO_PRIMARY", message: /is in recovery/ });
+    expect(demoted.decide({ kind: "write" })).toMatchObject({
+      code: "NO_PRIMARY",
+      message: /is in recovery/,
+    });
   });
 });
 
@@ -31,7 +35,9 @@ describe("a read", () => {
   test("goes to the replicas in proportion to their weights", () => {
     const timeline = new Timeline({ replicas: { r1: 2, r2: 1, r3: 1 } }).allAt(1000);
     const reads = Array.from({ length: 400 }, () => timeline.read());
-    expect(["r1", "r2", "r3"].map((node) => reads.filter((read) => read === node).length)).toEqual([200, 100, 100]);
+    expect(["r1", "r2", "r3"].map((node) => reads.filter((read) => read === node).length)).toEqual([
+      200, 100, 100,
+    ]);
   });
 
   test("goes to the primary before a replica has been seen, and says why", () => {
@@ -60,7 +66,10 @@ describe("a read", () => {
 
   test("is refused when neither a replica nor the primary is there", () => {
     const timeline = new Timeline().allAt(1000).fails("r1", "r1", "r2", "r2", "primary", "primary");
-    expect(timeline.decide({ kind: "read" })).toMatchObject({ code: "NO_ELIGIBLE_NODE", message: /does not answer/ });
+    expect(timeline.decide({ kind: "read" })).toMatchObject({
+      code: "NO_ELIGIBLE_NODE",
+      message: /does not answer/,
+    });
   });
 
   test("is served while the primary is unknown, or refused, as configured", () => {
@@ -83,7 +92,10 @@ describe("a read", () => {
 describe("a retry", () => {
   test("goes to a node that has not failed it yet, else to the primary", () => {
     const timeline = new Timeline({ replicas: { r1: 1, r2: 1, r3: 1 } }).allAt(1000);
-    expect(timeline.decide({ kind: "read", avoid: new Set(["r1", "r3"]) })).toMatchObject({ node: "r2", reason: "retry" });
+    expect(timeline.decide({ kind: "read", avoid: new Set(["r1", "r3"]) })).toMatchObject({
+      node: "r2",
+      reason: "retry",
+    });
     expect(timeline.read({ avoid: new Set(["r1", "r2", "r3"]) })).toBe("primary");
   });
 
@@ -104,7 +116,10 @@ describe("a read after one's own write", () => {
   test("goes only to a replica that is proved past it", () => {
     const timeline = new Timeline().allAt(1000).after(100);
     const written = timeline.now;
-    expect(timeline.decide({ kind: "read", after: written })).toMatchObject({ node: "primary", reason: "own-write" });
+    expect(timeline.decide({ kind: "read", after: written })).toMatchObject({
+      node: "primary",
+      reason: "own-write",
+    });
     // The sample must have been sent after the write returned; it is the replica's position that proves.
     timeline.after(400).primary(2000).replica("r1", 1999);
     expect(timeline.read({ after: written })).toBe("primary");
@@ -132,7 +147,16 @@ describe("a read after one's own write", () => {
 /** One step of a random life: how long after the last one, what happens, and to whom. */
 interface Step {
   readonly afterMs: number;
-  readonly kind: "answer" | "fail" | "suspect" | "drain" | "undrain" | "jump" | "reconfigure" | "nudged" | "tick";
+  readonly kind:
+    | "answer"
+    | "fail"
+    | "suspect"
+    | "drain"
+    | "undrain"
+    | "jump"
+    | "reconfigure"
+    | "nudged"
+    | "tick";
   /** 0 is the primary. */
   readonly node: number;
   readonly tripMs: number;
@@ -215,7 +239,8 @@ class Witness {
     if (this.out.has(node)) return "it is drained";
     if ((view.config.replicas.find(({ name }) => name === node)?.weight ?? 0) === 0) return "its weight is 0";
     if ((this.failed.get(node) ?? 0) >= fall) return "its probes fail";
-    if (this.evicted.has(node) && (this.passes.get(node) ?? 0) < rise) return "it has not passed often enough";
+    if (this.evicted.has(node) && (this.passes.get(node) ?? 0) < rise)
+      return "it has not passed often enough";
     const sample = this.last.get(node);
     if (sample?.role === "primary") return "it is a primary";
     if (sample !== undefined && this.primary?.sample.systemId !== undefined) {
@@ -240,7 +265,7 @@ class Witness {
 }
 
 describe("whatever happens", () => {
-  test.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 400 })(
+  property.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 400 })(
     "nothing throws, no argument is changed, and the same gives the same",
     (config, life, phase) => {
       let told = false;
@@ -250,7 +275,9 @@ describe("whatever happens", () => {
         const { selection } = next.view;
         expect(selection.owed.reduce((sum, owed) => sum + owed, 0)).toBe(0);
         for (const { weight } of selection.candidates) expect(weight).toBeGreaterThan(0);
-        expect(selection.epoch - view.selection.epoch).toBe(next.changes.filter(({ kind }) => kind === "epoch").length);
+        expect(selection.epoch - view.selection.epoch).toBe(
+          next.changes.filter(({ kind }) => kind === "epoch").length,
+        );
         for (const change of next.changes) {
           if (change.kind === "fallback-started" || change.kind === "fallback-ended") {
             expect(change.kind === "fallback-started").toBe(!told);
@@ -270,14 +297,15 @@ describe("whatever happens", () => {
     },
   );
 
-  test.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 400 })(
+  property.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 400 })(
     "a tick at the time that the view names leaves nothing due at that time",
     (config, life, phase) => {
-      for (const { next, now } of live(config, life, phase)) expect(next.view.nextChangeAt).toBeGreaterThan(now);
+      for (const { next, now } of live(config, life, phase))
+        expect(next.view.nextChangeAt).toBeGreaterThan(now);
     },
   );
 
-  test.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 600 })(
+  property.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 600 })(
     "no read goes to a node of which the events say that it must not serve",
     (config, life, phase) => {
       for (const { next, now, witness } of live(config, life, phase)) {
@@ -301,7 +329,7 @@ describe("whatever happens", () => {
     },
   );
 
-  test.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 300 })(
+  property.prop([options, steps, fc.nat(0xffff_ffff)], { numRuns: 300 })(
     "a cluster that is well from then on is served from by everybody again",
     (config, life, phase) => {
       let last: { readonly view: ClusterView; readonly now: number } | undefined;
@@ -322,7 +350,9 @@ describe("whatever happens", () => {
         }
       }
       const weighted = view.config.replicas.filter(({ weight }) => weight > 0);
-      expect(view.selection.candidates).toEqual(weighted.map(({ name, weight }) => ({ name, weight: weight * 10 })));
+      expect(view.selection.candidates).toEqual(
+        weighted.map(({ name, weight }) => ({ name, weight: weight * 10 })),
+      );
     },
   );
 });
@@ -405,7 +435,8 @@ function sampleOf({ odd, behind }: Step, node: string, insert: number): NodeSamp
     timeline: odd === "timeline" ? 2 : 1,
     systemId: odd === "system" && node !== "primary" ? "other" : SYSTEM_ID,
   };
-  if ((node === "primary") !== (odd === "role")) return primarySample(insert, { ...base, flush: insert - behind });
+  if ((node === "primary") !== (odd === "role"))
+    return primarySample(insert, { ...base, flush: insert - behind });
   return replicaSample(odd === "nowhere" ? undefined : insert - behind, {
     ...base,
     replayPaused: odd === "paused",
@@ -458,7 +489,11 @@ function note(witness: Witness, event: ViewEvent, changes: ReturnType<typeof obs
   }
 }
 
-function notePrimary(witness: Witness, sample: Extract<NodeSample, { role: "primary" }>, sentAt: number): void {
+function notePrimary(
+  witness: Witness,
+  sample: Extract<NodeSample, { role: "primary" }>,
+  sentAt: number,
+): void {
   const key = `${sample.systemId}/${sample.timeline}`;
   if (witness.positions.at(-1)?.key !== key) witness.positions = [];
   // Flush positions of an earlier time could prove more: then the witness does not speak.

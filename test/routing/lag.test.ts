@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know that `property.prop` makes a test block */
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
 import { knownUntil } from "../../src/routing/bound.ts";
 import { coveredAt, withPrimarySample } from "../../src/routing/lag.ts";
 import type { LagRing } from "../../src/routing/lag.ts";
@@ -57,7 +58,7 @@ describe("the ring", () => {
     expect(ring && coveredAt(ring, 49_499)).toBeUndefined();
   });
 
-  test.prop([
+  property.prop([
     fc.array(fc.record({ step: fc.nat(3), unflushed: fc.nat(5), afterMs: fc.nat(1500) }), { minLength: 1 }),
     fc.nat(60),
     fc.nat(10),
@@ -136,7 +137,12 @@ describe("the lag bound", () => {
     for (let i = 0; i < 24; i++) {
       // The primary is out of our reach, not dead: it goes on writing, and r3 does not hear of it.
       leading += 1000;
-      timeline.after(500).fails("primary").replica("r1", leading).replica("r2", leading).replica("r3", stuckAt);
+      timeline
+        .after(500)
+        .fails("primary")
+        .replica("r1", leading)
+        .replica("r2", leading)
+        .replica("r3", stuckAt);
     }
     expect(timeline.standing("r3")).toBe("evicted lagging");
     expect(timeline.serving()).toEqual(["r1", "r2"]);
@@ -183,7 +189,7 @@ describe("the lag bound", () => {
     expect(timeline.standing("r1")).toBe("eligible");
   });
 
-  test.prop([
+  property.prop([
     fc.record({
       primaryPhase: fc.integer({ min: 0, max: INTERVAL - 1 }),
       replicaPhase: fc.integer({ min: 0, max: INTERVAL - 1 }),
@@ -220,7 +226,7 @@ describe("the lag bound", () => {
     },
   );
 
-  test.prop([history()], { numRuns: 400 })(
+  property.prop([history()], { numRuns: 400 })(
     "is never below the true staleness while the primary answers",
     (scenario) => {
       expect(run(scenario).wrong).toEqual([]);
@@ -332,7 +338,10 @@ function wal({ records, replayDelayMs, stalls }: Scenario): WalRecord[] {
   return all;
 }
 
-function run(scenario: Scenario, tamper: (bound: number) => number = (bound) => bound): {
+function run(
+  scenario: Scenario,
+  tamper: (bound: number) => number = (bound) => bound,
+): {
   readonly checked: number;
   readonly wrong: readonly string[];
 } {
@@ -346,8 +355,10 @@ function run(scenario: Scenario, tamper: (bound: number) => number = (bound) => 
   const check = (): void => {
     const { now } = timeline;
     const covered = timeline.state("r1").coveredAt;
-    const missing = records.find((record) => record.replayedAt > now)?.acknowledgedAt ?? Number.POSITIVE_INFINITY;
-    if (covered !== undefined && missing < covered) wrong.push(`at ${now}: covered ${covered}, misses ${missing}`);
+    const missing =
+      records.find((record) => record.replayedAt > now)?.acknowledgedAt ?? Number.POSITIVE_INFINITY;
+    if (covered !== undefined && missing < covered)
+      wrong.push(`at ${now}: covered ${covered}, misses ${missing}`);
     const bound = timeline.bound("r1");
     // A primary that has never answered bounds nothing: then only the peers speak.
     if (bound === undefined || covered === undefined) return;

@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know that `property.prop` makes a test block */
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
 import { formatLsn, parseLsn, withoutPageHeader } from "../../src/routing/lsn.ts";
 
 const KB = 1024;
@@ -20,23 +21,35 @@ describe("an LSN", () => {
     expect(parseLsn(text)).toBe(bytes);
   });
 
-  test.each([null, undefined, "", "/", "0", "0/", "/0", "0/G", " 0/0", "0/0 ", "0/0\n", "-1/0", "123456789/0", "0/1/2"])(
-    "%j is none",
-    (text) => {
-      expect(parseLsn(text)).toBeUndefined();
-    },
-  );
+  test.each([
+    null,
+    undefined,
+    "",
+    "/",
+    "0",
+    "0/",
+    "/0",
+    "0/G",
+    " 0/0",
+    "0/0 ",
+    "0/0\n",
+    "-1/0",
+    "123456789/0",
+    "0/1/2",
+  ])("%j is none", (text) => {
+    expect(parseLsn(text)).toBeUndefined();
+  });
 
   test("is written as PostgreSQL writes it", () => {
     expect(formatLsn(97_500_059_720)).toBe("16/B374D848");
     expect(formatLsn(50_331_688)).toBe("0/3000028");
   });
 
-  test.prop([fc.maxSafeNat()])("is read back as it was written", (lsn) => {
+  property.prop([fc.maxSafeNat()])("is read back as it was written", (lsn) => {
     expect(parseLsn(formatLsn(lsn))).toBe(lsn);
   });
 
-  test.prop([fc.bigInt({ min: 0n, max: 2n ** 53n - 1n })])("agrees with 64-bit arithmetic", (lsn) => {
+  property.prop([fc.bigInt({ min: 0n, max: 2n ** 53n - 1n })])("agrees with 64-bit arithmetic", (lsn) => {
     const text = `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`;
     expect(BigInt(parseLsn(text) as number)).toBe(lsn);
   });
@@ -64,7 +77,7 @@ describe("an insert position just behind a page header", () => {
     expect(withoutPageHeader(64 * KB * KB + 40, other)).toBe(64 * KB * KB);
   });
 
-  test.prop([fc.maxSafeNat()])("never goes forward, and back by a header or not at all", (insert) => {
+  property.prop([fc.maxSafeNat()])("never goes forward, and back by a header or not at all", (insert) => {
     expect([0, 24, 40]).toContain(insert - withoutPageHeader(insert, usual));
   });
 });

@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know that `property.prop` makes a test block */
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
 import { Timeline, makeConfig, makeNode, primarySample, replicaSample } from "./view-builder.ts";
 
 const INTERVAL = 500;
@@ -38,7 +39,9 @@ describe("the primary", () => {
     const timeline = new Timeline({ replicaLagThresholdMs: 1500, readmitLagThresholdMs: 1500 });
     timeline.allAt(1_000_000).rounds(10).listen().after(500);
     const last = timeline.view.primary.sample?.insert;
-    timeline.primary(9_999_999).rounds(1000, (t) => t.fails("primary").replica("r1", last).replica("r2", last));
+    timeline
+      .primary(9_999_999)
+      .rounds(1000, (t) => t.fails("primary").replica("r1", last).replica("r2", last));
     expect(timeline.told()).toEqual(["primary-down primary"]);
     expect(timeline.serving()).toEqual(["r1", "r2"]);
   });
@@ -64,7 +67,10 @@ describe("a planned promotion", () => {
   test("evicts nobody that is seen on the new timeline before the primary is", () => {
     const timeline = new Timeline().allAt(1_000_000).rounds(5).listen();
     const fork = timeline.view.primary.sample?.insert ?? 0;
-    timeline.after(250).replica("r1", fork + 100, { timeline: 2 }).replica("r2", fork + 100, { timeline: 2 });
+    timeline
+      .after(250)
+      .replica("r1", fork + 100, { timeline: 2 })
+      .replica("r2", fork + 100, { timeline: 2 });
     timeline.after(250).primary(fork + 200, { timeline: 2 });
     timeline.rounds(10, (t, insert) => t.allAt(insert, { timeline: 2 }));
     expect(timeline.told()).toEqual([]);
@@ -74,7 +80,9 @@ describe("a planned promotion", () => {
     const timeline = new Timeline().allAt(1_000_000).rounds(5).listen();
     const fork = timeline.view.primary.sample?.insert ?? 0;
     timeline.rounds(30, (t, insert) => {
-      t.primary(insert, { timeline: 2 }).replica("r1", insert, { timeline: 2 }).replica("r2", fork + 900_000);
+      t.primary(insert, { timeline: 2 })
+        .replica("r1", insert, { timeline: 2 })
+        .replica("r2", fork + 900_000);
     });
     expect(timeline.told()).toEqual(["evicted r2"]);
     expect(timeline.standing("r2")).toBe("evicted lagging");
@@ -94,7 +102,9 @@ describe("a planned promotion", () => {
 
 describe("an idle primary", () => {
   test("evicts nobody over hours, at the lowest threshold that is allowed", () => {
-    const timeline = new Timeline({ replicaLagThresholdMs: 1500, readmitLagThresholdMs: 1500 }).allAt(1_000_000);
+    const timeline = new Timeline({ replicaLagThresholdMs: 1500, readmitLagThresholdMs: 1500 }).allAt(
+      1_000_000,
+    );
     timeline.listen().rounds(14_400, (t) => t.allAt(1_000_000));
     expect(timeline.now).toBe(2 * 3_600_000);
     expect(timeline.changes).toEqual([]);
@@ -116,39 +126,45 @@ describe("an idle primary", () => {
     expect(timeline.told()).toContain("fallback-started");
   });
 
-  test.prop([fc.integer({ min: 0, max: INTERVAL - 1 }), fc.integer({ min: 0, max: INTERVAL - 1 }), fc.nat(999)], {
-    numRuns: 300,
-  })("makes a bound of at most five intervals between such a gap and its nudge", (primaryPhase, replicaPhase, opensAt) => {
-    const timeline = new Timeline({ replicas: { r1: 1 } });
-    let [insert, replay, peak] = [1000, 1000, 0];
-    for (let ms = 0; ms < 12_000; ms++) {
-      timeline.at(ms);
-      if (ms === 4000 + opensAt) insert += 800;
-      if (timeline.view.nudgeDue) {
-        insert += 100;
-        replay = insert;
-        timeline.nudged();
+  property.prop(
+    [fc.integer({ min: 0, max: INTERVAL - 1 }), fc.integer({ min: 0, max: INTERVAL - 1 }), fc.nat(999)],
+    {
+      numRuns: 300,
+    },
+  )(
+    "makes a bound of at most four intervals between such a gap and its nudge",
+    (primaryPhase, replicaPhase, opensAt) => {
+      const timeline = new Timeline({ replicas: { r1: 1 } });
+      let [insert, replay, peak] = [1000, 1000, 0];
+      for (let ms = 0; ms < 12_000; ms++) {
+        timeline.at(ms);
+        if (ms === 4000 + opensAt) insert += 800;
+        if (timeline.view.nudgeDue) {
+          insert += 100;
+          replay = insert;
+          timeline.nudged();
+        }
+        if (ms > 3000) peak = Math.max(peak, timeline.bound("r1") ?? Number.POSITIVE_INFINITY);
+        if (ms % INTERVAL === primaryPhase) timeline.primary(insert);
+        if (ms % INTERVAL === replicaPhase) timeline.replica("r1", replay);
       }
-      if (ms > 3000) peak = Math.max(peak, timeline.bound("r1") ?? Number.POSITIVE_INFINITY);
-      if (ms % INTERVAL === primaryPhase) timeline.primary(insert);
-      if (ms % INTERVAL === replicaPhase) timeline.replica("r1", replay);
-    }
-    expect(replay).toBe(1000 + 800 + 100);
-    expect(peak).toBeLessThanOrEqual(5 * INTERVAL);
-  });
+      expect(replay).toBe(1000 + 800 + 100);
+      expect(peak).toBeLessThanOrEqual(4 * INTERVAL);
+    },
+  );
 
   /** Every minute a transaction leaves an unfinished record; a nudge finishes it, and all is replayed at once. */
-  function idleWithGaps(timeline: Timeline, { hours, reopenEveryMs }: { hours: number; reopenEveryMs: number }): number {
+  function idleWithGaps(
+    timeline: Timeline,
+    { hours, reopenEveryMs }: { hours: number; reopenEveryMs: number },
+  ): number {
     let [insert, replay, nudges] = [1_000_000, 1_000_000, 0];
-    let nudgedAt = Number.NEGATIVE_INFINITY;
     const end = timeline.now + hours * 3_600_000;
     while (timeline.now < end) {
       timeline.after(INTERVAL);
       if (timeline.now % reopenEveryMs === 0) insert += 800;
       timeline.primary(insert).replica("r1", replay).replica("r2", replay);
       if (timeline.view.nudgeDue) {
-        expect(timeline.now - nudgedAt).toBeGreaterThanOrEqual(INTERVAL);
-        nudgedAt = timeline.now;
         nudges += 1;
         insert += 100;
         replay = insert;
@@ -160,10 +176,6 @@ describe("an idle primary", () => {
 });
 
 describe("the nudge", () => {
-  /** A primary that stands still, and replicas that stay short of it. */
-  const stuck = (timeline: Timeline): Timeline =>
-    timeline.rounds(1, (t) => t.primary(1_000_800).replica("r1", 1_000_000).replica("r2", 1_000_000));
-
   test("is due once a gap has stayed open for an interval while the primary stands still", () => {
     const timeline = stuck(new Timeline().allAt(1_000_000));
     expect(timeline.view.nudgeDue).toBe(false);
@@ -174,26 +186,43 @@ describe("the nudge", () => {
   test("comes at most once an interval, also when it does not help", () => {
     const timeline = new Timeline({ replicaLagThresholdMs: 3_600_000 }).allAt(1_000_000);
     const nudges: number[] = [];
+    let dueAgainAtOnce = false;
     for (let ms = 1; ms <= 20_000; ms++) {
       timeline.at(ms);
       if (ms % 100 === 0) timeline.primary(1_000_800).replica("r1", 1_000_000).replica("r2", 1_000_000);
       if (timeline.view.nudgeDue) {
         nudges.push(ms);
         timeline.nudged();
-        expect(timeline.view.nudgeDue).toBe(false);
+        dueAgainAtOnce ||= timeline.view.nudgeDue;
       }
     }
+    expect(dueAgainAtOnce).toBe(false);
     expect(nudges.length).toBeGreaterThan(30);
-    for (const [i, at] of nudges.slice(1).entries()) expect(at - (nudges[i] as number)).toBeGreaterThanOrEqual(INTERVAL);
+    for (const [i, at] of nudges.slice(1).entries())
+      expect(at - (nudges[i] as number)).toBeGreaterThanOrEqual(INTERVAL);
   });
 
   test("is not due while the primary writes, and not while a replica still catches up", () => {
     const writing = new Timeline().allAt(1_000_000);
-    writing.rounds(10, (t, insert) => t.primary(insert).replica("r1", insert - 500).replica("r2", insert));
+    writing.rounds(10, (t, insert) =>
+      t
+        .primary(insert)
+        .replica("r1", insert - 500)
+        .replica("r2", insert),
+    );
     expect(writing.view.nudgeDue).toBe(false);
+    const held = writing.view.primary.sample?.insert;
+    for (let i = 0; i < 10; i++) {
+      writing.rounds(1, (t, insert) => t.primary(insert).replica("r1", held).replica("r2", insert));
+      expect(writing.view.nudgeDue).toBe(false);
+    }
     const replaying = new Timeline().allAt(1_000_000);
     for (let i = 1; i < 10; i++) {
-      replaying.after(500).primary(2_000_000).replica("r1", 1_000_000 + i).replica("r2", 2_000_000);
+      replaying
+        .after(500)
+        .primary(2_000_000)
+        .replica("r1", 1_000_000 + i)
+        .replica("r2", 2_000_000);
       expect(replaying.view.nudgeDue).toBe(false);
     }
   });
@@ -249,11 +278,15 @@ describe("the fallback", () => {
   test("starts and ends once a transition", () => {
     const timeline = new Timeline().allAt(1_000_000).listen();
     for (let i = 0; i < 3; i++) {
-      timeline.fails("r1", "r1", "r2", "r2", "r1", "r2").rounds(3, (t, insert) => t.primary(insert).fails("r1", "r2"));
+      timeline
+        .fails("r1", "r1", "r2", "r2", "r1", "r2")
+        .rounds(3, (t, insert) => t.primary(insert).fails("r1", "r2"));
       timeline.rounds(25);
     }
     const fallbacks = timeline.told().filter((told) => told.startsWith("fallback"));
-    expect(fallbacks).toEqual(Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? "fallback-started" : "fallback-ended")));
+    expect(fallbacks).toEqual(
+      Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? "fallback-started" : "fallback-ended")),
+    );
   });
 
   test("is told after the evictions that cause it, and ends with the return that ends it", () => {
@@ -292,7 +325,9 @@ describe("a jump of our own clock", () => {
     const sentAt = timeline.now;
     timeline.now += 60_000;
     timeline.jumped().answered("primary", primarySample(1_000_000), sentAt);
-    timeline.answered("r1", replicaSample(1_000_000), sentAt).answered("r2", replicaSample(1_000_000), sentAt);
+    timeline
+      .answered("r1", replicaSample(1_000_000), sentAt)
+      .answered("r2", replicaSample(1_000_000), sentAt);
     expect(timeline.serving()).toEqual([]);
     expect(timeline.view.ring).toBeUndefined();
     timeline.allAt(1_000_000);
@@ -335,7 +370,10 @@ describe("a new configuration", () => {
   });
 
   test("of new weights is a new epoch at once", () => {
-    const timeline = new Timeline().allAt(1_000_000).listen().reconfigured(makeConfig({ replicas: { r1: 1, r2: 3 } }));
+    const timeline = new Timeline()
+      .allAt(1_000_000)
+      .listen()
+      .reconfigured(makeConfig({ replicas: { r1: 1, r2: 3 } }));
     expect(timeline.changes).toMatchObject([{ kind: "epoch", weights: { r1: 10, r2: 30 } }]);
   });
 
@@ -387,3 +425,8 @@ describe("a sample", () => {
     expect(timeline.view).toEqual(view);
   });
 });
+
+/** A primary that stands still, and replicas that stay short of it. */
+function stuck(timeline: Timeline): Timeline {
+  return timeline.rounds(1, (t) => t.primary(1_000_800).replica("r1", 1_000_000).replica("r2", 1_000_000));
+}

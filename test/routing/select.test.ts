@@ -1,7 +1,14 @@
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know that `property.prop` makes a test block */
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
 import { RAMP_STEPS } from "../../src/routing/model.ts";
-import { emptySelection, nextEpoch, sameCandidates, selectApart, selectNext } from "../../src/routing/select.ts";
+import {
+  emptySelection,
+  nextEpoch,
+  sameCandidates,
+  selectApart,
+  selectNext,
+} from "../../src/routing/select.ts";
 import type { Candidate, Selection } from "../../src/routing/select.ts";
 import { deepFreeze } from "./view-builder.ts";
 
@@ -9,7 +16,9 @@ const weight = fc.oneof(
   fc.integer({ min: 1, max: 1000 }),
   fc.constantFrom(1, 2, 50, 999, 1000),
   // As `eligible` scales them: whole numbers on every step of a ramp.
-  fc.tuple(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: RAMP_STEPS })).map(([w, step]) => w * step),
+  fc
+    .tuple(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: RAMP_STEPS }))
+    .map(([w, step]) => w * step),
 );
 const weights = fc.array(weight, { minLength: 2, maxLength: 64 });
 const phase = fc.nat(0xffff_ffff);
@@ -25,7 +34,7 @@ const HARD = [
 ];
 
 describe("the weighted choice", () => {
-  test.prop([weights, phase], { numRuns: 120 })(
+  property.prop([weights, phase], { numRuns: 120 })(
     "keeps each count within 1 − 1/(2n − 2) of its exact share at every prefix",
     (all, start) => {
       expect(excessOverTijdeman(fresh(all, start), 1500)).toBeUndefined();
@@ -45,51 +54,64 @@ describe("the weighted choice", () => {
     expect(excessOver({ weights: [1, 5, 37, 37], limit: [1n, 1n], picks: 2000, next: unit })).toBeDefined();
   });
 
-  test.prop([fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 12 }), phase], { numRuns: 100 })(
-    "gives each exactly its weight in every period, and then begins anew",
-    (all, start) => {
-      const total = all.reduce((sum, one) => sum + one, 0);
-      let selection = fresh(all, start);
-      const begin = selection.owed.map(Number);
-      const first = picks(selection, total);
-      selection = first.selection;
-      expect(countsOf(first.indices, all.length)).toEqual(all);
-      expect(selection.owed.map((owed) => owed + 0)).toEqual(begin.map((owed) => owed + 0));
-      expect(picks(selection, total).indices).toEqual(first.indices);
-    },
-  );
-
-  test.prop([fc.integer({ min: 1, max: 64 }), phase])("with equal weights goes round, from where the phase says", (n, start) => {
-    const { indices } = picks(fresh(Array.from({ length: n }, () => 7), start), 2 * n);
-    expect(indices).toEqual(Array.from({ length: 2 * n }, (_, k) => (start + k) % n));
+  property.prop([fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 12 }), phase], {
+    numRuns: 100,
+  })("gives each exactly its weight in every period, and then begins anew", (all, start) => {
+    const total = all.reduce((sum, one) => sum + one, 0);
+    let selection = fresh(all, start);
+    const begin = selection.owed.map(Number);
+    const first = picks(selection, total);
+    selection = first.selection;
+    expect(countsOf(first.indices, all.length)).toEqual(all);
+    expect(selection.owed.map((owed) => owed + 0)).toEqual(begin.map((owed) => owed + 0));
+    expect(picks(selection, total).indices).toEqual(first.indices);
   });
 
-  test.prop([fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 2, maxLength: 10 }), phase], { numRuns: 50 })(
-    "counts the same in a period whatever the phase",
-    (all, start) => {
-      const total = all.reduce((sum, one) => sum + one, 0);
-      expect(countsOf(picks(fresh(all, start), total).indices, all.length)).toEqual(
-        countsOf(picks(fresh(all, 0), total).indices, all.length),
+  property.prop([fc.integer({ min: 1, max: 64 }), phase])(
+    "with equal weights goes round, from where the phase says",
+    (n, start) => {
+      const { indices } = picks(
+        fresh(
+          Array.from({ length: n }, () => 7),
+          start,
+        ),
+        2 * n,
       );
+      expect(indices).toEqual(Array.from({ length: 2 * n }, (_, k) => (start + k) % n));
     },
   );
 
-  test.prop([weights, phase], { numRuns: 30 })("keeps whole debts that sum to nothing, and changes no argument", (all, start) => {
-    let selection = deepFreeze(fresh(all, start));
-    for (let k = 0; k < 200; k++) {
-      const next = selectNext(selection);
-      expect(selectNext(selection)).toEqual(next);
-      selection = deepFreeze(next.selection);
-      expect(selection.owed.every(Number.isSafeInteger)).toBe(true);
-      expect(sum(selection.owed)).toBe(0);
-    }
+  property.prop([fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 2, maxLength: 10 }), phase], {
+    numRuns: 50,
+  })("counts the same in a period whatever the phase", (all, start) => {
+    const total = all.reduce((sum, one) => sum + one, 0);
+    expect(countsOf(picks(fresh(all, start), total).indices, all.length)).toEqual(
+      countsOf(picks(fresh(all, 0), total).indices, all.length),
+    );
   });
+
+  property.prop([weights, phase], { numRuns: 30 })(
+    "keeps whole debts that sum to nothing, and changes no argument",
+    (all, start) => {
+      let selection = deepFreeze(fresh(all, start));
+      for (let k = 0; k < 200; k++) {
+        const next = selectNext(selection);
+        expect(selectNext(selection)).toEqual(next);
+        selection = deepFreeze(next.selection);
+        expect(selection.owed.every(Number.isSafeInteger)).toBe(true);
+        expect(sum(selection.owed)).toBe(0);
+      }
+    },
+  );
 });
 
 describe("a new epoch", () => {
   test("carries over what each is owed, as a share of one read", () => {
     const before = picks(fresh([1, 1], 0), 1).selection;
-    const after = nextEpoch(before, before.candidates.map(({ name }) => ({ name, weight: 500 })));
+    const after = nextEpoch(
+      before,
+      before.candidates.map(({ name }) => ({ name, weight: 500 })),
+    );
     // After one of two the second is owed half a read; of 1000 parts that is 500.
     expect(after.owed).toEqual([-500, 500]);
     expect(after.epoch).toBe(before.epoch + 1);
@@ -107,12 +129,15 @@ describe("a new epoch", () => {
     expect((selection.owed[0] as number) / selection.total + selection.carried.shift).toBeCloseTo(0.25, 9);
   });
 
-  test.prop([membershipChanges(), phase], { numRuns: 60 })(
+  property.prop([membershipChanges(), phase], { numRuns: 60 })(
     "keeps each within two reads of its exact share, counted from a carried start",
     ({ all, epochs }, start) => {
       let selection = emptySelection(start);
       for (const { members, length } of epochs) {
-        selection = nextEpoch(selection, members.map((i) => named(`r${i}`, all[i] as number)));
+        selection = nextEpoch(
+          selection,
+          members.map((i) => named(`r${i}`, all[i] as number)),
+        );
         expect(sum(selection.owed)).toBe(0);
         const begin = selection.owed;
         for (let k = 0; k < length; k++) {
@@ -125,7 +150,7 @@ describe("a new epoch", () => {
     },
   );
 
-  test.prop([fc.array(weight, { minLength: 2, maxLength: 16 }), fc.nat(), phase], { numRuns: 12 })(
+  property.prop([fc.array(weight, { minLength: 2, maxLength: 16 }), fc.nat(), phase], { numRuns: 12 })(
     "does not let the shares drift over two thousand random changes of the set",
     (all, seed, start) => {
       const random = lcg(seed);
@@ -135,7 +160,10 @@ describe("a new epoch", () => {
       for (let change = 0; change < 2000; change++) {
         // The first is always there; each other one is away a third of the time.
         const members = all.map((_, i) => i).filter((i) => i === 0 || random(3) > 0);
-        selection = nextEpoch(selection, members.map((i) => named(`r${i}`, all[i] as number)));
+        selection = nextEpoch(
+          selection,
+          members.map((i) => named(`r${i}`, all[i] as number)),
+        );
         for (let k = random(8); k > 0; k--) {
           const next = selectNext(selection);
           selection = next.selection;
@@ -144,7 +172,8 @@ describe("a new epoch", () => {
           counts[picked] = (counts[picked] as number) + 1;
         }
       }
-      for (const [i, count] of counts.entries()) expect(Math.abs(count - (exact[i] as number))).toBeLessThan(4);
+      for (const [i, count] of counts.entries())
+        expect(Math.abs(count - (exact[i] as number))).toBeLessThan(4);
     },
   );
 
@@ -165,7 +194,7 @@ describe("a new epoch", () => {
 });
 
 describe("the choice among fewer", () => {
-  test.prop([weights, phase, fc.array(fc.nat(63), { maxLength: 64 })], { numRuns: 60 })(
+  property.prop([weights, phase, fc.array(fc.nat(63), { maxLength: 64 })], { numRuns: 60 })(
     "never picks what is not allowed, and leaves the proved order alone",
     (all, start, forbidden) => {
       let selection = deepFreeze(fresh(all, start));
@@ -182,38 +211,30 @@ describe("the choice among fewer", () => {
     },
   );
 
-  test.prop([fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 3, maxLength: 10 }), phase], { numRuns: 50 })(
-    "shares in proportion to the weights of those allowed",
-    (all, start) => {
-      let selection = fresh(all, start);
-      const counts = all.map(() => 0);
-      const reads = 3000;
-      for (let k = 0; k < reads; k++) {
-        const picked = selectApart(selection, (name) => name !== "r0");
-        if (picked === undefined) throw new Error("nobody was picked");
-        selection = picked.selection;
-        counts[picked.index] = (counts[picked.index] as number) + 1;
-      }
-      const total = sum(all) - (all[0] as number);
-      expect(counts[0]).toBe(0);
-      for (let i = 1; i < all.length; i++) {
-        expect(Math.abs((counts[i] as number) - (reads * (all[i] as number)) / total)).toBeLessThan(all.length);
-      }
-    },
-  );
+  property.prop([fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 3, maxLength: 10 }), phase], {
+    numRuns: 50,
+  })("shares in proportion to the weights of those allowed", (all, start) => {
+    let selection = fresh(all, start);
+    const counts = all.map(() => 0);
+    const reads = 3000;
+    for (let k = 0; k < reads; k++) {
+      const picked = selectApart(selection, (name) => name !== "r0");
+      if (picked === undefined) throw new Error("nobody was picked");
+      selection = picked.selection;
+      counts[picked.index] = (counts[picked.index] as number) + 1;
+    }
+    const total = sum(all) - (all[0] as number);
+    expect(counts[0]).toBe(0);
+    for (let i = 1; i < all.length; i++) {
+      expect(Math.abs((counts[i] as number) - (reads * (all[i] as number)) / total)).toBeLessThan(all.length);
+    }
+  });
 
   test("does not begin with the same one in every epoch, nor in every process", () => {
-    const firsts = (start: number): Set<number | undefined> => {
-      const seen = new Set<number | undefined>();
-      let selection = fresh([1, 1, 1, 1], start);
-      for (let epoch = 0; epoch < 8; epoch++) {
-        seen.add(selectApart(selection, () => true)?.index);
-        selection = nextEpoch(selection, selection.candidates);
-      }
-      return seen;
-    };
     expect(firsts(0).size).toBe(4);
-    expect(new Set([0, 1, 2, 3].map((start) => selectApart(fresh([1, 1, 1, 1], start), () => true)?.index)).size).toBe(4);
+    expect(
+      new Set([0, 1, 2, 3].map((start) => selectApart(fresh([1, 1, 1, 1], start), () => true)?.index)).size,
+    ).toBe(4);
   });
 });
 
@@ -222,10 +243,16 @@ function named(name: string, weight: number): Candidate {
 }
 
 function fresh(all: readonly number[], start: number): Selection {
-  return nextEpoch(emptySelection(start), all.map((one, i) => named(`r${i}`, one)));
+  return nextEpoch(
+    emptySelection(start),
+    all.map((one, i) => named(`r${i}`, one)),
+  );
 }
 
-function picks(selection: Selection, count: number): { readonly indices: number[]; readonly selection: Selection } {
+function picks(
+  selection: Selection,
+  count: number,
+): { readonly indices: number[]; readonly selection: Selection } {
   const indices: number[] = [];
   let current = selection;
   for (let k = 0; k < count; k++) {
@@ -292,7 +319,7 @@ function smoothRoundRobin(all: readonly number[]): () => number {
     let best = 0;
     for (const [i, one] of all.entries()) {
       current[i] = (current[i] as number) + one;
-      if ((current[i] as number) > (current[best] as number)) best = i;
+      if (current[i] > (current[best] as number)) best = i;
     }
     current[best] = (current[best] as number) - total;
     return best;
@@ -326,4 +353,15 @@ function lcg(seed: number): (below: number) => number {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
+}
+
+/** Who is picked first in each of eight epochs of four equals. */
+function firsts(start: number): Set<number | undefined> {
+  const seen = new Set<number | undefined>();
+  let selection = fresh([1, 1, 1, 1], start);
+  for (let epoch = 0; epoch < 8; epoch++) {
+    seen.add(selectApart(selection, () => true)?.index);
+    selection = nextEpoch(selection, selection.candidates);
+  }
+  return seen;
 }

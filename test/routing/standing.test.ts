@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+/* oxlint-disable vitest/no-standalone-expect -- the rule does not know that `property.prop` makes a test block */
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
 import type { EvictionReason } from "../../src/routing/model.ts";
 import { Timeline, makeConfig } from "./view-builder.ts";
 
@@ -67,7 +68,10 @@ describe("a serving replica is evicted", () => {
         const { view } = timeline;
         const config = makeConfig({ replicas: { r2: 1, r1: 1 } });
         // Joined anew, so that it has no past: else no position at all is `behind`.
-        timeline.reconfigured({ ...config, replicas: view.config.replicas.filter(({ name }) => name === "r2") });
+        timeline.reconfigured({
+          ...config,
+          replicas: view.config.replicas.filter(({ name }) => name === "r2"),
+        });
         timeline.reconfigured(config).replica("r1", undefined);
       },
     },
@@ -150,7 +154,7 @@ describe("a serving replica is evicted", () => {
     expect(timeline.changes.find(({ kind }) => kind === "evicted")).toMatchObject({ reason: "behind" });
   });
 
-  test.prop([fc.integer({ min: 1, max: 8 }), fc.integer({ min: 0, max: 7 })])(
+  property.prop([fc.integer({ min: 1, max: 8 }), fc.integer({ min: 0, max: 7 })])(
     "after `fall` failures in a row and not before; an answer in between starts the count anew",
     (fall, before) => {
       const failures = Math.min(before, fall - 1);
@@ -166,7 +170,7 @@ describe("a serving replica is evicted", () => {
 });
 
 describe("an evicted replica returns", () => {
-  test.prop([fc.integer({ min: 1, max: 8 }), fc.integer({ min: 0, max: 7 })])(
+  property.prop([fc.integer({ min: 1, max: 8 }), fc.integer({ min: 0, max: 7 })])(
     "after `rise` passes of its own probe in a row; a failure in between starts the count anew",
     (rise, before) => {
       const timeline = new Timeline({ healthCheck: { rise } }).allAt(1_000_000).fails("r1", "r1");
@@ -183,11 +187,9 @@ describe("an evicted replica returns", () => {
   );
 
   test("only below the lower of the two lag limits", () => {
-    const timeline = new Timeline({ replicaLagThresholdMs: 8000, readmitLagThresholdMs: 3000 }).allAt(1_000_000);
-    /** r1 holds what the primary had that many rounds ago. */
-    const behind = (rounds: number) => (t: Timeline, insert: number) => {
-      t.primary(insert).replica("r1", insert - 1000 * rounds).replica("r2", insert);
-    };
+    const timeline = new Timeline({ replicaLagThresholdMs: 8000, readmitLagThresholdMs: 3000 }).allAt(
+      1_000_000,
+    );
     timeline.rounds(20);
     for (let lag = 0; lag <= 17; lag++) {
       timeline.rounds(1, (t, insert) => t.primary(insert).replica("r2", insert));
@@ -204,7 +206,8 @@ describe("an evicted replica returns", () => {
   test("not before it is back where it has been, within a timeline", () => {
     const timeline = new Timeline().allAt(5000).replica("r1", 4000);
     expect(timeline.standing("r1")).toBe("evicted behind");
-    for (let replay = 4100; replay < 5000; replay += 100) timeline.after(500).primary(5000).replica("r1", replay);
+    for (let replay = 4100; replay < 5000; replay += 100)
+      timeline.after(500).primary(5000).replica("r1", replay);
     expect(timeline.standing("r1")).toBe("evicted behind");
     timeline.after(500).primary(5000).replica("r1", 5000).after(500).replica("r1", 5000);
     expect(timeline.standing("r1")).toBe("eligible");
@@ -216,6 +219,12 @@ describe("an evicted replica returns", () => {
     timeline.after(500).primary(4600, { timeline: 2 });
     timeline.after(500).replica("r1", 4600, { timeline: 2 }).after(500).replica("r1", 4600, { timeline: 2 });
     expect(timeline.standing("r1")).toBe("eligible");
+  });
+
+  test("is measured by its past on the new timeline from then on", () => {
+    const timeline = new Timeline().allAt(5000).after(500).allAt(4600, { timeline: 2 });
+    timeline.after(500).allAt(4800, { timeline: 2 }).replica("r1", 4700, { timeline: 2 });
+    expect(timeline.standing("r1")).toBe("evicted behind");
   });
 
   test("whatever a server of another cluster has answered in its place", () => {
@@ -273,18 +282,6 @@ describe("an evicted replica returns", () => {
 });
 
 describe("a replica that flaps", () => {
-  /** Fails, and then answers every interval until it is back; how many intervals that took. */
-  function outage(timeline: Timeline): number {
-    timeline.fails("r1", "r1");
-    let intervals = 0;
-    while (timeline.standing("r1").startsWith("evicted")) {
-      timeline.rounds(1);
-      intervals += 1;
-      if (intervals > 500) throw new Error("it never came back");
-    }
-    return intervals;
-  }
-
   test("stays away twice as long each time, up to 60 intervals", () => {
     const timeline = new Timeline().allAt(1_000_000);
     const took = Array.from({ length: 8 }, () => outage(timeline));
@@ -342,12 +339,21 @@ describe("an operator", () => {
     const timeline = new Timeline({ replicas: { r1: 0, r2: 1 }, slowStartMs: 5000 }).allAt(1_000_000);
     timeline.reconfigured(makeConfig({ replicas: { r1: 2, r2: 1 }, slowStartMs: 5000 })).rounds(1);
     expect(timeline.standing("r1")).toBe("probation 1");
-    timeline.drained("r1").reconfigured(makeConfig({ replicas: { r1: 3, r2: 1 } })).rounds(3);
+    timeline
+      .drained("r1")
+      .reconfigured(makeConfig({ replicas: { r1: 3, r2: 1 } }))
+      .rounds(3);
     expect(timeline.standing("r1")).toBe("draining");
   });
 
   test("who takes back a replica that is lost is told so", () => {
-    const timeline = new Timeline().allAt(1_000_000).drained("r1").fails("r1", "r1").listen().undrained("r1").tick();
+    const timeline = new Timeline()
+      .allAt(1_000_000)
+      .drained("r1")
+      .fails("r1", "r1")
+      .listen()
+      .undrained("r1")
+      .tick();
     expect(timeline.standing("r1")).toBe("evicted unreachable");
     expect(timeline.told()).toEqual(["undrained r1", "evicted r1"]);
   });
@@ -363,7 +369,10 @@ describe("a suspect", () => {
   });
 
   test("is still left out when its probe fails, before it is evicted", () => {
-    const timeline = new Timeline({ healthCheck: { fall: 3 } }).allAt(1_000_000).suspected("r1").fails("r1", "r1");
+    const timeline = new Timeline({ healthCheck: { fall: 3 } })
+      .allAt(1_000_000)
+      .suspected("r1")
+      .fails("r1", "r1");
     expect(timeline.standing("r1")).toBe("eligible");
     expect(timeline.serving()).toEqual(["r2"]);
   });
@@ -378,3 +387,25 @@ describe("a suspect", () => {
     expect(timeline.view.fallback).toBe(false);
   });
 });
+
+/** r1 holds what the primary had that many rounds ago. */
+function behind(rounds: number): (timeline: Timeline, insert: number) => void {
+  return (timeline, insert) => {
+    timeline
+      .primary(insert)
+      .replica("r1", insert - 1000 * rounds)
+      .replica("r2", insert);
+  };
+}
+
+/** Fails, and then answers every interval until it is back; how many intervals that took. */
+function outage(timeline: Timeline): number {
+  timeline.fails("r1", "r1");
+  let intervals = 0;
+  while (timeline.standing("r1").startsWith("evicted")) {
+    timeline.rounds(1);
+    intervals += 1;
+    if (intervals > 500) throw new Error("it never came back");
+  }
+  return intervals;
+}

@@ -13,8 +13,9 @@ import type { NodeSample, PrimarySample, ReplicaSample } from "../../src/routing
 
 export const SYSTEM_ID = "7301";
 
-export interface ConfigOptions
-  extends Partial<Omit<RouterConfig, "primary" | "replicas" | "healthCheck" | "readmitLagThresholdMs">> {
+export interface ConfigOptions extends Partial<
+  Omit<RouterConfig, "primary" | "replicas" | "healthCheck" | "readmitLagThresholdMs">
+> {
   /** Names and weights, in order. Default: two replicas of weight 1. */
   readonly replicas?: Readonly<Record<string, number>>;
   readonly healthCheck?: Partial<RouterConfig["healthCheck"]>;
@@ -103,7 +104,9 @@ export class Timeline {
       this.now = Math.max(this.now, due);
       this.#apply({ kind: "tick", at: this.now });
       if (this.view.nextChangeAt <= this.now) {
-        throw new Error(`a tick at ${this.now} asks for another at ${this.view.nextChangeAt}: time would stand still`);
+        throw new Error(
+          `a tick at ${this.now} asks for another at ${this.view.nextChangeAt}: time would stand still`,
+        );
       }
     }
     this.now = ms;

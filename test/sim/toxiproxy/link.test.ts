@@ -112,6 +112,10 @@ function toBigInts(values: Record<string, number>): Record<string, bigint> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, BigInt(value)]));
 }
 
+function holdsBack(toxic: ActiveToxic): boolean {
+  return toxic.attributes["rate"] === 0n;
+}
+
 const losslessToxic = fc.oneof(
   fc.record({ type: fc.constant("noop"), attributes: fc.constant({}) }),
   fc.record({
@@ -181,7 +185,6 @@ describe("a link", () => {
           await bench.clock.advance(10);
           // Either way everything arrives: when the toxics go, and in their own time when they stay, except
           // for a bandwidth of 0, which lets nothing through as long as it is there.
-          const holdsBack = (toxic: ActiveToxic): boolean => toxic.attributes["rate"] === 0n;
           for (const toxic of bench.toxics.filter((toxic) => removesAll || holdsBack(toxic)))
             bench.remove(toxic);
           bench.push(1);
@@ -273,6 +276,18 @@ describe("a link", () => {
       flushed[strict ? "strict" : "seeded"] = bench.gate.received.length;
     }
     expect(flushed).toEqual({ strict: 5, seeded: 0 });
+  });
+
+  test("taking slow_close out lets an end that it holds through at once", async () => {
+    const bench = new Bench(false);
+    const toxic = bench.add("slow_close", { delay: 60_000 });
+    bench.push(5);
+    bench.source.push(null);
+    await bench.clock.advance(10);
+    expect([bench.gate.received.length, bench.isFinished]).toEqual([5, false]);
+    bench.remove(toxic);
+    expect(bench.isFinished).toBe(true);
+    expect(bench.clock.pending).toBe(0);
   });
 
   test("a toxic added behind one that waits for room does not leave it waiting", async () => {
