@@ -3,11 +3,15 @@ import type { QueryResult } from "pg";
 
 export type Callback = (error: unknown, result?: QueryResult) => void;
 
-/** What a callback throws belongs to the process, not to whoever called it back. */
-export function callBack(callback: Callback): Callback {
+/**
+ * Calls back with an error alone, or with `none` and the result: `pg`'s client says null, its pool undefined. What the
+ * callback throws belongs to the process, not to whoever called it back.
+ */
+export function callBack(callback: Callback, none: null | undefined): Callback {
   return (error, result) => {
     try {
-      callback(error ?? null, result);
+      if (error === null || error === undefined) callback(none, result);
+      else callback(error);
     } catch (thrown) {
       process.nextTick(() => {
         throw thrown;

@@ -96,11 +96,8 @@ export class RoutingPool extends PgPool {
     const given = typeof values === "function" ? values : callback;
     const ownValues = typeof values === "function" ? undefined : (values as unknown[] | undefined);
     if (given !== undefined && given !== null) {
-      const answer = callBack((error, result) => (given as Callback)(error ?? undefined, result));
-      this.#run(input, ownValues).then(
-        (result) => answer(undefined, result),
-        (error: unknown) => answer(error),
-      );
+      const answer = callBack(given as Callback, undefined);
+      this.#run(input, ownValues).then((result) => answer(undefined, result), answer);
       return undefined;
     }
     return this.#run(input, ownValues).catch(leadToCaller);
@@ -217,7 +214,7 @@ export class RoutingPool extends PgPool {
       this.#settings.end().then(
         () => {
           this.routerEnded();
-          done();
+          done(undefined);
         },
         (error: unknown) => done(error),
       );
@@ -256,7 +253,8 @@ export class RoutingPool extends PgPool {
   readonly #onPoolEvent = (event: PoolEvent, client: unknown, error: Error | undefined): void => {
     // The router looks after lost connections: nobody has to listen, and nothing crashes when nobody does.
     if (this.listenerCount(event) === 0) return;
-    if (event === "error" || event === "release") this.emit(event, error, client);
+    if (event === "release") this.emit(event, error || null, client);
+    else if (event === "error") this.emit(event, error, client);
     else this.emit(event, client);
   };
 }
@@ -284,7 +282,7 @@ function sumOfMaxima(engine: Engine): number {
 /** A promise, or nothing where a callback was given. */
 function promised(callback: unknown, work: (done: Callback) => void): unknown {
   if (typeof callback === "function") {
-    work(callBack((error, result) => (callback as Callback)(error ?? undefined, result)));
+    work(callBack(callback as Callback, undefined));
     return undefined;
   }
   return new Promise<unknown>((resolve, reject) => {

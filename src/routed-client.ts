@@ -89,7 +89,7 @@ export class RoutedClient extends EventEmitter {
       }).catch(leadToCaller);
     }
     if (typeof given !== "function") throw new TypeError("callback is not a function");
-    this.#enqueue(input as QueryInput, ownValues, callBack(given as Callback));
+    this.#enqueue(input as QueryInput, ownValues, callBack(given as Callback, null));
     return undefined;
   }
 
@@ -229,10 +229,7 @@ export class RoutedClient extends EventEmitter {
       return;
     }
     this.#running = true;
-    if (task.submission?.isClosed === true) {
-      task.submission.discard();
-      this.#through(task, undefined);
-    } else if (this.#broken !== undefined) {
+    if (this.#broken !== undefined) {
       const broken = this.#broken;
       process.nextTick(() => this.#through(task, broken, true));
     } else this.#dispatch(task, this.#statements.classify(task.text));
@@ -281,6 +278,12 @@ export class RoutedClient extends EventEmitter {
   }
 
   #runHeld(task: Task, classification: Classification, held: Held): void {
+    if (task.submission?.isClosed === true) {
+      task.submission.discard();
+      this.#settle(task, held);
+      this.#through(task, undefined);
+      return;
+    }
     const refusal = this.#refusal(task, classification, held);
     if (refusal !== undefined) {
       this.#settle(task, held);

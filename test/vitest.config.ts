@@ -2,8 +2,12 @@ import { defineConfig } from "vitest/config";
 
 // Two projects: `unit` is pure and fast (properties included), `integration` starts real servers.
 // Integration files run one at a time: they share two cores with four PostgreSQL servers each.
+const reportFile = process.env["FAIRLEAD_TEST_REPORT"];
+
 export default defineConfig({
   test: {
+    // CI counts from the runner's own report.
+    ...(reportFile === undefined ? {} : { reporters: ["default", "json"], outputFile: { json: reportFile } }),
     root: new URL("..", import.meta.url).pathname,
     projects: [
       {

@@ -175,7 +175,8 @@ class Judge {
 
   /** Might a router in [from, to] still, or again, take this node for well? */
   #isUnnoticed({ possibly, certainly, healing }: FaultWindow, from: number, to: number): boolean {
-    const noticedAt = (certainly?.from ?? Infinity) + budgets(this.#input.policy).downMs + this.#truth.slackMs;
+    const noticedAt =
+      (certainly?.from ?? Infinity) + budgets(this.#input.policy).downMs + this.#truth.slackMs;
     if (possibly.from <= to && noticedAt >= from) return true;
     return healing !== undefined && healing.from <= to && healing.to + this.#truth.slackMs >= from;
   }

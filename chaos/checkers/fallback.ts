@@ -118,9 +118,13 @@ class Returns {
     this.#truth = truth;
     this.#violations = violations;
     this.#backOf = new Map(
-      [...truth.replicas.values()].map(({ name, unsettled }) => [name, gapsAfter(unsettled)]),
+      // While the primary is dead, one replica may be behind the others, and be left for it.
+      [...truth.replicas.values()].map(({ name, unsettled }) => [
+        name,
+        difference(gapsAfter(unsettled), truth.primaryKilled),
+      ]),
     );
-    this.#anyBack = union([...this.#backOf.values()].flat());
+    this.#anyBack = union([...truth.replicas.values()].flatMap(({ unsettled }) => gapsAfter(unsettled)));
     const { policy } = input;
     this.#ownWriteMs =
       policy.readYourWrites === "off" ? -Infinity : lagFloorMs(policy.healthCheck) + truth.slackMs;

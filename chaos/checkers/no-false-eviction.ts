@@ -4,10 +4,9 @@
  * fault another's.
  */
 import { budgets } from "../../src/config/budgets.ts";
-import { touches } from "../history/intervals.ts";
-import type { Interval } from "../history/intervals.ts";
+import { lengthWithin, touches } from "../history/intervals.ts";
 import type { Testimony } from "../history/operation.ts";
-import { CATCH_UP_MS, deriveTruth } from "../history/truth.ts";
+import { deriveTruth } from "../history/truth.ts";
 import type { NodeTruth, Truth } from "../history/truth.ts";
 import type { CheckInput, Checker } from "./checker.ts";
 import { doubtsOf, ms, verdictOf, Violations } from "./verdict.ts";
@@ -69,26 +68,14 @@ function isExplained({ at, event }: Testimony, { replica, truth, lookBackMs }: E
   return (
     event.kind === "evicted" &&
     event.reason === "lagging" &&
-    afterKill(truth).some(({ from, to }) => {
-      return from <= at && at - lookBackMs <= to;
-    })
+    touches(truth.primaryKilled, at - lookBackMs, at)
   );
-}
-
-function afterKill({ faults, primary }: Truth): readonly Interval[] {
-  return faults
-    .filter(({ fault }) => fault.kind === "node-killed" && fault.node === primary.name)
-    .map(({ possibly }) => ({ from: possibly.from, to: possibly.to + CATCH_UP_MS }));
 }
 
 /** Time in which an eviction would have been false, over all replicas. */
 function watchedMs({ from, until }: CheckInput, truth: Truth): number {
   const lengthMs = Math.max(0, until - from);
   return [...truth.replicas.values()].reduce((sum, { possiblyIll }) => {
-    const illMs = possiblyIll.reduce(
-      (ill, part) => ill + Math.max(0, Math.min(part.to, until) - Math.max(part.from, from)),
-      0,
-    );
-    return sum + lengthMs - illMs;
+    return sum + lengthMs - lengthWithin(possiblyIll, from, until);
   }, 0);
 }

@@ -25,8 +25,17 @@ export function endOf(history: History): number {
   return end;
 }
 
+// Every checker of a run asks for the same.
+const known = new WeakMap<History, Uint32Array>();
+
 /** By position of the invocation; 0 (where no completion can stand) for none. */
 function completionPositions(history: History): Uint32Array {
+  const positions = known.get(history) ?? pair(history);
+  known.set(history, positions);
+  return positions;
+}
+
+function pair(history: History): Uint32Array {
   const positions = new Uint32Array(history.length);
   const positionOf = invocationPositions(history);
   for (let i = 0; i < history.length; i++) {

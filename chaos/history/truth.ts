@@ -11,7 +11,7 @@ import type { Fault } from "../faults/fault.ts";
 import type { Claim } from "../subject.ts";
 import { faultWindows } from "./fault-windows.ts";
 import type { FaultWindow } from "./fault-windows.ts";
-import { difference, extended, intersection, union, withoutFirst } from "./intervals.ts";
+import { difference, extended, intersection, touches, union, withoutFirst } from "./intervals.ts";
 import type { Interval, IntervalSet } from "./intervals.ts";
 import type { Completion, History, Invoke } from "./operation.ts";
 import { forEachOperation } from "./operations.ts";
@@ -51,6 +51,8 @@ export interface Truth {
   readonly primary: NodeTruth;
   /** The replicas that the policy gives a share, by name. */
   readonly replicas: ReadonlyMap<string, NodeTruth>;
+  /** The primary is possibly dead, or its replicas are still catching up: one may lack what its peers have. */
+  readonly primaryKilled: IntervalSet;
   /** The application may have no sample of the primary: lag bounds stand still. */
   readonly primaryUnknown: IntervalSet;
   /** Every replica is certainly out. Empty when none is configured. */
@@ -82,6 +84,9 @@ export function deriveTruth(input: TruthInput): Truth {
     unobserved: faults.filter(({ observed }) => !observed),
     primary,
     replicas,
+    primaryKilled: union(
+      primaryKills(context).map(({ possibly: { from, to } }) => ({ from, to: to + CATCH_UP_MS })),
+    ),
     primaryUnknown: extended(primary.possiblyUnreachable, probeMs(policy) + slackMs),
     noReplica: everyOneOf([...replicas.values()].map((replica) => replica.certainlyOut)),
     slackMs,
@@ -137,7 +142,7 @@ function replicaTruth(context: Context, name: string, primary: NodeTruth): NodeT
     possiblyHalted: union(data.possibly),
     certainlyHalted,
     possiblyIll: union(ill),
-    unsettled: union(untilReturned(context, ill)),
+    unsettled: union(untilReturned(context, union(ill))),
     certainlyLagging,
     certainlyOut: union([...withoutFirst(reach.certainlyUnreachable, downAfterMs), ...certainlyLagging]),
   };
@@ -202,7 +207,16 @@ function dataFlow(context: Context, name: string): { possibly: Interval[]; certa
       certainly.push(window.certainly);
     }
   }
+  for (const { possibly: killed, certainly: dead } of primaryKills(context)) {
+    // Who had not caught up when the primary died cannot until it is back.
+    const catchingUp = extended(union(possibly), CATCH_UP_MS);
+    if (touches(catchingUp, killed.from, dead?.from ?? killed.to)) possibly.push(killed);
+  }
   return { possibly, certainly };
+}
+
+function primaryKills({ faults, primary }: Pick<Context, "faults" | "primary">): readonly FaultWindow[] {
+  return faults.filter(({ fault }) => fault.kind === "node-killed" && fault.node === primary);
 }
 
 /** When this fault might keep data from `name`. */

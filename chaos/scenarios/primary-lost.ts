@@ -28,7 +28,7 @@ export const primaryLost: Scenario = {
         {
           kind: "fault",
           // It has to start and be seen first; should that take longer, the two overlap, and are judged so.
-          atMs: calmMs + awayMs + 2 * returnMs,
+          atMs: calmMs + awayMs + returnMs,
           forMs: awayMs,
           fault: { kind: "link-down", link: `app:${primary}` },
         },

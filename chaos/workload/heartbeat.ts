@@ -52,7 +52,7 @@ export class Heartbeat implements AsyncDisposable {
       if (!this.gate.isClosed) await this.#beat();
       // A beat that took longer than the pace is not made up for: its own time stands in the history.
       dueAt = Math.max(dueAt + everyMs, clock.now());
-      await sleep(clock, dueAt - clock.now(), signal).catch(() => undefined);
+      await sleep(clock, Math.max(0, dueAt - clock.now()), signal).catch(() => undefined);
     }
     await this.#connection?.close();
   }

@@ -7,7 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { LinkName, NodeName } from "../../chaos/faults/fault.ts";
 import type { Capability, Endpoint, Rig, World } from "../../chaos/world.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { createPrng, drawSeed } from "../../src/runtime/prng.ts";
 import type { Estate } from "../nemesis/estate.ts";
 import { ObservedNemesis } from "../nemesis/nemesis.ts";
@@ -59,6 +59,8 @@ export async function startEmbeddedWorld(options: EmbeddedWorldOptions): Promise
     clock: systemClock,
     signal: either,
   });
+  // What others provide is looked at before anything of ours is started; what is ours starts meanwhile.
+  if (options.toxiproxy !== undefined && options.toxiproxy !== "builtin") await openingToxiproxy;
   const openingLinks = openingToxiproxy.then(linksThrough);
   const openingCluster = startEmbeddedCluster({
     ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
@@ -121,7 +123,7 @@ interface Parts {
 
 export class EmbeddedWorld implements World {
   readonly kind = "embedded";
-  readonly clock = systemClock;
+  readonly clock: Clock = systemClock;
   readonly capabilities: ReadonlySet<Capability>;
   readonly cluster: EmbeddedCluster;
   readonly nemesis: ObservedNemesis;

@@ -36,8 +36,9 @@ export class Links implements AsyncDisposable {
     this.#options = options;
   }
 
+  /** In alphabetical order, as they are created in none. */
   get names(): readonly LinkName[] {
-    return [...this.#links.keys()];
+    return [...this.#links.keys()].sort();
   }
 
   /** @throws Error that names the links there are, when it is none of them */

@@ -26,7 +26,7 @@ export interface Connection {
   whenReady?(callback: () => void): void;
   /** Closes the socket at once; what was running fails. */
   destroy(): void;
-  /** Says goodbye and closes. */
+  /** Says goodbye and closes; resolves in any case, also when the server does not close its side. */
   end(): Promise<void>;
 }
 
@@ -56,12 +56,16 @@ export interface ConnectionPool {
   counts(): PoolCounts;
   /** Stops handing out, closes what is idle, and resolves when the last one has been given back and closed. */
   end(): Promise<void>;
+  /** The same without a goodbye: every socket is closed at once, those in use and those being connected included. */
+  destroy(): void;
 }
 
 export interface ConnectOptions {
   readonly timeoutMs: number;
   /** Told about a connection that is lost while nothing runs on it. */
   readonly onLost?: (error: Error) => void;
+  /** Gives up connecting. A connection that has been made is not touched. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Driver {

@@ -16,9 +16,15 @@ import type {
 } from "./driver.ts";
 import { isTlsRefused } from "./sqlstate.ts";
 
+/** How long a server may take to close its side of a connection that has been ended. */
+const GOODBYE_MS = 500;
+
 /** Parts of `pg`'s client that its types leave out. */
 interface ClientInternals {
-  readonly connection: NodeJS.EventEmitter & { readonly stream: { destroy(): void } };
+  readonly connection: NodeJS.EventEmitter & {
+    readonly stream: { destroy(): void };
+    readonly _connecting?: boolean;
+  };
   readonly secretKey: number | null;
   readonly readyForQuery?: boolean;
   readonly _ended?: boolean;
@@ -29,19 +35,30 @@ interface ParameterStatus {
   readonly parameterValue: string;
 }
 
+interface ReadyForQuery {
+  readonly status: "I" | "T" | "E";
+}
+
 /**
  * `pg.Client` that remembers whether the server says it is a standby (`in_hot_standby` comes as a ParameterStatus from
- * PostgreSQL 14 on, and again when it changes), and that always has an error listener.
+ * PostgreSQL 14 on, and again when it changes), that always has an error listener, and whose end is certain.
  */
 class RoleAwareClient extends Client {
   inHotStandby: boolean | undefined;
   declare readonly processID: number | null;
+  readonly #clock: Clock;
+  #transactionStatus: ReadyForQuery["status"] | null = null;
 
-  constructor(config?: string | ClientConfig) {
+  constructor(config: ClientConfig, clock: Clock) {
     super(config);
+    this.#clock = clock;
     const { connection } = internals(this);
     connection.on("parameterStatus", (message: ParameterStatus) => {
       if (message.parameterName === "in_hot_standby") this.inHotStandby = message.parameterValue === "on";
+    });
+    // `pg` itself tells it from 8.19 on only. This listener comes before its own, which calls back.
+    connection.on("readyForQuery", (message: ReadyForQuery) => {
+      this.#transactionStatus = message.status;
     });
     // The query that was running is failed by `pg` itself; without a listener the event would end the process.
     this.on("error", () => {});
@@ -49,6 +66,10 @@ class RoleAwareClient extends Client {
 
   get client(): this {
     return this;
+  }
+
+  override getTransactionStatus(): ReadyForQuery["status"] | null {
+    return this.#transactionStatus;
   }
 
   /** `pg` fails a query at the server's ERROR, before its ReadyForQuery, which `drain` follows. */
@@ -71,6 +92,18 @@ class RoleAwareClient extends Client {
   destroy(): void {
     internals(this).connection.stream.destroy();
   }
+
+  /** `pg` waits for the server to close its side, which one that is frozen or cut off never does. */
+  override end(): Promise<void>;
+  override end(callback: (error: Error) => void): void;
+  override end(callback?: (error: Error) => void): Promise<void> | void {
+    const { connection, _ended } = internals(this);
+    if (connection._connecting === true && _ended !== true) {
+      const timer = this.#clock.schedule(GOODBYE_MS, () => this.destroy());
+      connection.once("end", () => this.#clock.cancel(timer));
+    }
+    return callback === undefined ? super.end() : super.end(callback);
+  }
 }
 
 /** A checked-out client is the connection itself: no wrapper on the way of a query. */
@@ -81,67 +114,74 @@ function internals(client: Client): ClientInternals {
 }
 
 export function createPgDriver(clock: Clock): Driver {
-  // Which of an sslmode's attempts the node accepted last; `allow` and `prefer` have two.
-  const acceptedAttempt = new Map<string, number>();
+  const door = new Door(clock);
   return {
-    openPool: (node, onLost, onEvent) =>
-      new PgConnectionPool(node, acceptedAttempt.get(node.name) ?? 0, { onLost, onEvent }),
-    connect: async (node, options) => {
-      const { client, attempt } = await connectByAttempts(
-        node,
-        options,
-        clock,
-        acceptedAttempt.get(node.name) ?? 0,
-      );
-      acceptedAttempt.set(node.name, attempt);
-      return client;
-    },
+    openPool: (node, onLost, onEvent) => new PgConnectionPool(node, door, { onLost, onEvent }),
+    connect: (node, options) => connectByAttempts(node, options, door),
     cancel: (node, connection, timeoutMs) => {
-      if (connection instanceof RoleAwareClient) {
-        cancel(node, connection, { timeoutMs, attempt: acceptedAttempt.get(node.name) ?? 0 });
-      }
+      if (connection instanceof RoleAwareClient) cancel(node, connection, { timeoutMs, door });
     },
   };
+}
+
+/** How a node is entered: which of its sslmode's attempts it accepted last; `allow` and `prefer` have two. */
+class Door {
+  readonly clock: Clock;
+  readonly #accepted = new WeakMap<NodeConfig, number>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  attempt(node: NodeConfig): number {
+    return this.#accepted.get(node) ?? 0;
+  }
+
+  /** The node turned an attempt down. Says whether there is another, which then comes first. */
+  refused(node: NodeConfig, attempt: number): void {
+    if (this.attempt(node) === attempt) this.#accepted.set(node, (attempt + 1) % node.tls.attempts.length);
+  }
 }
 
 /** Tries an sslmode's attempts in order, the one that worked last time first. */
 async function connectByAttempts(
   node: NodeConfig,
   options: ConnectOptions,
-  clock: Clock,
-  preferred: number,
-): Promise<{ client: RoleAwareClient; attempt: number }> {
-  const count = node.tls.attempts.length;
-  let lastError: unknown;
-  for (let i = 0; i < count; i++) {
-    const attempt = (preferred + i) % count;
+  door: Door,
+): Promise<RoleAwareClient> {
+  for (let left = node.tls.attempts.length - 1; ; left--) {
+    const attempt = door.attempt(node);
     try {
-      return { client: await connectOnce(node, options, clock, attempt), attempt };
+      return await connectOnce(node, options, door.clock, attempt);
     } catch (error) {
-      lastError = error;
-      if (!isTlsRefused(error)) break;
+      if (left === 0 || !isTlsRefused(error)) throw error;
+      door.refused(node, attempt);
     }
   }
-  throw lastError;
 }
 
 async function connectOnce(
   node: NodeConfig,
-  { timeoutMs, onLost }: ConnectOptions,
+  { timeoutMs, onLost, signal }: ConnectOptions,
   clock: Clock,
   attempt: number,
 ): Promise<RoleAwareClient> {
-  const client = new RoleAwareClient(clientConfig(node, attempt));
+  signal?.throwIfAborted();
+  const client = new RoleAwareClient(clientConfig(node, attempt), clock);
   if (onLost !== undefined) client.on("error", onLost);
+  const giveUp = (): void => client.destroy();
+  signal?.addEventListener("abort", giveUp, { once: true });
   try {
     await withDeadline(clock, client.connect(), {
       what: `connecting to "${node.name}" (${node.host}:${node.port})`,
       timeoutMs,
-      onTimeout: () => client.destroy(),
+      onTimeout: giveUp,
     });
   } catch (error) {
     client.destroy();
     throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
   }
   return client;
 }
@@ -175,13 +215,17 @@ class PgConnectionPool implements ConnectionPool {
   readonly #pool: Pool;
   readonly #idleMax: number;
   readonly #node: NodeConfig;
+  readonly #door: Door;
+  /** Everything that has a socket, also while it connects and while it says goodbye. */
+  readonly #clients = new Set<RoleAwareClient>();
+  #whenClosed: (() => void) | undefined;
 
-  constructor(node: NodeConfig, attempt: number, { onLost, onEvent }: PoolListeners) {
+  constructor(node: NodeConfig, door: Door, { onLost, onEvent }: PoolListeners) {
     this.#node = node;
+    this.#door = door;
     this.#idleMax = node.pool.idleMax;
     const config: PoolConfig = {
-      ...clientConfig(node, attempt),
-      Client: RoleAwareClient,
+      Client: this.#clientClass(),
       max: node.pool.max,
       idleTimeoutMillis: node.pool.idleTimeoutMs,
       connectionTimeoutMillis: node.pool.connectionTimeoutMs,
@@ -193,10 +237,41 @@ class PgConnectionPool implements ConnectionPool {
   }
 
   checkout(callback: (error: Error | undefined, connection: PooledConnection | undefined) => void): void {
+    this.#checkout(this.#node.tls.attempts.length - 1, callback);
+  }
+
+  #checkout(
+    attemptsLeft: number,
+    callback: (error: Error | undefined, connection: PooledConnection | undefined) => void,
+  ): void {
+    const attempt = this.#door.attempt(this.#node);
     this.#pool.connect((error, client) => {
-      if (error !== undefined && error !== null) callback(checkoutError(this.#node, error), undefined);
-      else callback(undefined, this.#keepFewIdle(client as unknown as PooledClient));
+      if (error === undefined || error === null) {
+        callback(undefined, this.#keepFewIdle(client as unknown as PooledClient));
+      } else if (attemptsLeft > 0 && isTlsRefused(error)) {
+        this.#door.refused(this.#node, attempt);
+        this.#checkout(attemptsLeft - 1, callback);
+      } else callback(checkoutError(this.#node, error), undefined);
     });
+  }
+
+  /** What `pg.Pool` makes its connections of: each asks anew how the node is entered, and is kept count of. */
+  #clientClass(): new () => RoleAwareClient {
+    const node = this.#node;
+    const door = this.#door;
+    const opened = (client: RoleAwareClient): void => {
+      this.#clients.add(client);
+      internals(client).connection.once("end", () => {
+        this.#clients.delete(client);
+        if (this.#clients.size === 0) this.#whenClosed?.();
+      });
+    };
+    return class PooledRoleAwareClient extends RoleAwareClient {
+      constructor() {
+        super(clientConfig(node, door.attempt(node)), door.clock);
+        opened(this);
+      }
+    };
   }
 
   #tell(onEvent: PoolListener): void {
@@ -208,8 +283,8 @@ class PgConnectionPool implements ConnectionPool {
 
   /** `pg.Pool` keeps every connection that is given back; beyond `maxIdleConns` it is closed instead. */
   #keepFewIdle(client: PooledClient): PooledClient {
-    if (this.#idleMax < this.#node.pool.max && this.#pool.idleCount >= this.#idleMax) {
-      const release = client.release.bind(client);
+    if (this.#idleMax < this.#node.pool.max) {
+      const { release } = client;
       client.release = (destroy) => release(destroy === true || this.#pool.idleCount >= this.#idleMax);
     }
     return client;
@@ -222,6 +297,22 @@ class PgConnectionPool implements ConnectionPool {
 
   async end(): Promise<void> {
     await this.#pool.end();
+    if (this.#clients.size === 0) return;
+    // Those that were ended close by themselves; one that failed to connect may have been left as it was.
+    const { clock } = this.#door;
+    const timer = clock.schedule(GOODBYE_MS, () => this.#destroySockets());
+    await new Promise<void>((resolve) => (this.#whenClosed = resolve));
+    clock.cancel(timer);
+  }
+
+  destroy(): void {
+    // Ended first, so that `pg` does not take what follows for a loss. It was ended before when `end` takes too long.
+    if (!this.#pool.ending) void this.#pool.end();
+    this.#destroySockets();
+  }
+
+  #destroySockets(): void {
+    for (const client of this.#clients) client.destroy();
   }
 }
 
@@ -239,15 +330,13 @@ function checkoutError(node: NodeConfig, error: Error): Error {
 function cancel(
   node: NodeConfig,
   running: RoleAwareClient,
-  { timeoutMs, attempt }: { readonly timeoutMs: number; readonly attempt: number },
+  { timeoutMs, door }: { readonly timeoutMs: number; readonly door: Door },
 ): void {
   const { processID } = running;
   const { secretKey } = internals(running);
   if (processID === null || secretKey === null) return;
-  const messenger = new RoleAwareClient({
-    ...clientConfig(node, attempt),
-    connectionTimeoutMillis: timeoutMs,
-  });
+  const attempt = door.attempt(node);
+  const messenger = new RoleAwareClient(clientConfig(node, attempt), door.clock);
   const { connection } = internals(messenger) as unknown as { connection: CancellingConnection };
   connection.on("error", () => {});
   connection.on("connect", () => {

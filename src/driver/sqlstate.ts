@@ -31,9 +31,8 @@ export function meaningOf(error: unknown): ErrorMeaning {
   const sqlstate = sqlstateOf(error);
   if (sqlstate === undefined) return isConnectionError(error) ? "connection-lost" : "statement";
   if (sqlstate === "0A000" && routineOf(error) === "RevalidateCachedQuery") return "stale-plan";
-  return (
-    BY_SQLSTATE[sqlstate] ?? (isFatal(error) || sqlstate.startsWith("08") ? "connection-lost" : "statement")
-  );
+  // Not class 08 as such: a wrong number of values is an ERROR of 08P01, and the connection lives on.
+  return BY_SQLSTATE[sqlstate] ?? (isFatal(error) ? "connection-lost" : "statement");
 }
 
 const BY_SQLSTATE: Readonly<Record<string, ErrorMeaning>> = {

@@ -16,6 +16,26 @@ export function lagBoundMs(view: ClusterView, replica: ReplicaState, now: number
   return Math.max(0, knownUntil(view, now) - replica.coveredAt, behindPeers ?? 0);
 }
 
+/**
+ * The bound that a serving replica is held to. When the primary has just come back it still stands where it stood
+ * meanwhile, until {@link thawsAt}: by its last sample before, every replica would be as late as the primary was away.
+ */
+export function heldBoundMs(view: ClusterView, replica: ReplicaState, now: number): number | undefined {
+  const { resumed } = view.primary;
+  const { coveredAt: covered } = replica;
+  if (resumed === undefined || covered === undefined || covered >= resumed.at || now > thawsAt(view)) {
+    return lagBoundMs(view, replica, now);
+  }
+  return Math.max(0, resumed.knownUntil - covered, behindPeersMs(view, replica) ?? 0);
+}
+
+/** Until when a replica may be seen at the position of a primary that has come back: one probe, wherever it began. */
+export function thawsAt(view: ClusterView): number {
+  const { intervalMs, timeoutMs } = view.config.healthCheck;
+  const { resumed } = view.primary;
+  return resumed === undefined ? Number.NEGATIVE_INFINITY : resumed.at + intervalMs + timeoutMs;
+}
+
 /** The primary has not answered when it should have: bounds are frozen. */
 export function isPrimaryUnknown(view: ClusterView, now: number): boolean {
   const { intervalMs, timeoutMs } = view.config.healthCheck;

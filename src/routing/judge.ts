@@ -1,5 +1,5 @@
 /** What, if anything, speaks against a replica serving reads now. */
-import { lagBoundMs } from "./bound.ts";
+import { heldBoundMs, lagBoundMs } from "./bound.ts";
 import { formatLsn } from "./lsn.ts";
 import type { ClusterView, EvictionReason, ReplicaState } from "./model.ts";
 
@@ -75,7 +75,7 @@ function lagging(
   if (sample.replayPaused) return { reason: "replay-paused", basis: "WAL replay is paused" };
   if (sample.replay === undefined) return { reason: "unknown-lag", basis: "it reports no replay position" };
   const limitMs = lagLimitMs(view, limit);
-  const bound = lagBoundMs(view, replica, now);
+  const bound = limit === "threshold" ? heldBoundMs(view, replica, now) : lagBoundMs(view, replica, now);
   if (bound !== undefined) {
     if (bound <= limitMs) return undefined;
     return { reason: "lagging", basis: `lag bound ${Math.ceil(bound)} ms above ${limitMs} ms` };

@@ -82,6 +82,16 @@ export interface PrimaryState {
   readonly sampledAt: number;
   /** Since when the insert position has stood still. */
   readonly stillSince: number;
+  /** The last time that it answered again after it had been unknown; `undefined` when it never was. */
+  readonly resumed: Resumption | undefined;
+}
+
+/** Replicas have not been held against what the primary says now; see `heldBoundMs`. */
+export interface Resumption {
+  /** When the first probe that was answered again was sent. */
+  readonly at: number;
+  /** Until when bounds had been known before: where they have stood since. */
+  readonly knownUntil: number;
 }
 
 export interface ClusterView {

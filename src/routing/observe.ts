@@ -3,7 +3,7 @@
  * First the event is taken down as a fact, then every replica's standing is judged anew, then who serves follows.
  */
 import type { RouterConfig } from "../config/config.ts";
-import { isPrimaryUnknown, knownUntil } from "./bound.ts";
+import { isPrimaryUnknown, knownUntil, thawsAt } from "./bound.ts";
 import { servingCandidates } from "./eligible.ts";
 import { coveredAt, withPrimarySample } from "./lag.ts";
 import type { LagRing } from "./lag.ts";
@@ -29,6 +29,7 @@ export function initialView(config: RouterConfig, at: number, phase: number): Cl
       sample: undefined,
       sampledAt: at,
       stillSince: at,
+      resumed: undefined,
     },
     replicas: config.replicas.map((node) => newReplica(node, at, { ramp: false })),
     ring: undefined,
@@ -146,6 +147,10 @@ function notePrimarySample(view: ClusterView, { sample, sentAt, at }: Sampled): 
     sample,
     sampledAt: sentAt,
     stillSince: stoodStill ? before.stillSince : sentAt,
+    resumed:
+      before.sample !== undefined && isPrimaryUnknown(view, at)
+        ? { at: sentAt, knownUntil: knownUntil(view, at) }
+        : before.resumed,
     standing: before.standing.kind === "up" ? before.standing : { kind: "up", since: at },
   };
   // Until the primary says which cluster this is, another one may have answered: that past counts for nothing.
@@ -279,7 +284,7 @@ function withoutMeasurements(view: ClusterView, at: number): ClusterView {
     ...view,
     ring: undefined,
     peerRing: undefined,
-    primary: { ...view.primary, consecutiveFailed: 0, sampledAt: at, stillSince: at },
+    primary: { ...view.primary, consecutiveFailed: 0, sampledAt: at, stillSince: at, resumed: undefined },
     replicas: view.replicas.map((replica) => ({
       ...replica,
       consecutive: { failed: 0, passed: 0 },
@@ -354,12 +359,15 @@ function nextChangeAt(view: ClusterView, now: number): number {
   let next = Number.POSITIVE_INFINITY;
   const threshold = view.config.replicaLagThresholdMs;
   const known = view.primary.sampledAt + view.config.healthCheck.intervalMs;
+  const thaw = thawsAt(view) + 1;
   for (const { standing, coveredAt: covered } of view.replicas) {
     if (standing.kind !== "eligible" && standing.kind !== "probation") continue;
     if (threshold !== "off" && covered !== undefined) {
       // Just above the limit: a bound equal to the threshold is still legal.
       const expires = covered + threshold + 1;
       if (expires <= known && expires > now) next = Math.min(next, expires);
+      // What stood still while the primary was away counts in full just after that.
+      if (thaw > now) next = Math.min(next, thaw);
     }
     if (standing.kind === "probation") {
       const stepMs = view.config.slowStartMs / 10;

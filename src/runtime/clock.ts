@@ -31,7 +31,8 @@ const threadOffsetMs = Number(process.hrtime.bigint()) / 1e6 - performance.now()
 export const systemClock: Clock = {
   now: () => performance.now() + threadOffsetMs,
   wallTime: () => Date.now(),
-  schedule: (delayMs, task) => setTimeout(task, delayMs),
+  // A deadline that has just passed may come as a negative delay, of which Node would warn.
+  schedule: (delayMs, task) => setTimeout(task, Math.max(0, delayMs)),
   cancel: (timer) => {
     if (timer !== undefined) clearTimeout(timer as NodeJS.Timeout);
   },

@@ -112,11 +112,7 @@ export class HistoryBuilder {
   #faultId = 0;
 
   /** `on` and `off` are [begun, observed]; without `off` it is never healed. */
-  fault(
-    fault: Fault,
-    on: readonly [number, number | null],
-    off?: readonly [number, number | null],
-  ): this {
+  fault(fault: Fault, on: readonly [number, number | null], off?: readonly [number, number | null]): this {
     const faultId = this.#faultId++;
     const steps = [["inject", on] as const, ...(off === undefined ? [] : [["heal", off] as const])];
     for (const [phase, [begunAt, observedAt]] of steps) {

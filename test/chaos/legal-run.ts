@@ -49,7 +49,10 @@ interface Effects {
   readonly halted: Span[];
 }
 
-export function legalRun(planned: readonly PlannedFault[], options: { seed: number; reads: number }): LegalRun {
+export function legalRun(
+  planned: readonly PlannedFault[],
+  options: { seed: number; reads: number },
+): LegalRun {
   const prng = createPrng(options.seed);
   const policy = testPolicy({}, WEIGHTS);
   const builder = new HistoryBuilder();
@@ -58,7 +61,7 @@ export function legalRun(planned: readonly PlannedFault[], options: { seed: numb
   for (const fault of planned) lastHealAt = Math.max(lastHealAt, inject(builder, effects, fault, prng));
   const calmAt = lastHealAt + LONG_MS;
 
-  const killed = effects.get("primary")?.halted ?? [];
+  const killed = merged(effects.get("primary")?.halted ?? []);
   const commits: number[] = [];
   for (let at = 1; at < calmAt + LONG_MS; at += HEARTBEAT_MS) {
     const number = commits.length + 1;
@@ -85,7 +88,12 @@ export function legalRun(planned: readonly PlannedFault[], options: { seed: numb
 }
 
 /** Gives the observed end of its heal. */
-function inject(builder: HistoryBuilder, effects: Map<string, Effects>, fault: PlannedFault, prng: Prng): number {
+function inject(
+  builder: HistoryBuilder,
+  effects: Map<string, Effects>,
+  fault: PlannedFault,
+  prng: Prng,
+): number {
   const node = NODES[fault.node] ?? "primary";
   const kind = node === "primary" && fault.kind !== "killed" ? "blackHole" : fault.kind;
   const onBegun = fault.at;
@@ -155,12 +163,18 @@ class World {
       for (const { from, to } of merged(cut)) {
         const noticedAt = from + prng.integer(DOWN_MS);
         const backAt = to + prng.integer(RETURN_MS + PROBE_MS);
-        if (noticedAt < backAt) this.outages.push({ node, reason: "unreachable", from: noticedAt, to: backAt });
+        if (noticedAt < backAt)
+          this.outages.push({ node, reason: "unreachable", from: noticedAt, to: backAt });
       }
       for (const { from, to } of merged(halted)) {
         const noticedAt = this.#lagNoticedAt(from);
         if (noticedAt >= to) continue;
-        this.outages.push({ node, reason: "lagging", from: noticedAt, to: to + prng.integer(RETURN_MS + PROBE_MS) });
+        this.outages.push({
+          node,
+          reason: "lagging",
+          from: noticedAt,
+          to: to + prng.integer(RETURN_MS + PROBE_MS),
+        });
       }
     }
   }
@@ -168,15 +182,19 @@ class World {
   /** After threshold and up to one probe; a primary that cannot be asked stops the clock until it can again. */
   #lagNoticedAt(haltedAt: number): number {
     const { commits, prng, effects } = this.#parts;
-    const missedAt = commits.find((at) => at > haltedAt) ?? Infinity;
+    const missedAt = commits.find((at) => at > haltedAt && at < Infinity) ?? Infinity;
     let noticedAt = missedAt + THRESHOLD_MS + prng.integer(PROBE_MS - 2);
     for (const lost of merged(effects.get("primary")?.cut ?? [])) {
       if (lost.from > noticedAt || lost.to < missedAt) continue;
       noticedAt = Math.max(noticedAt, lost.to + prng.integer(PROBE_MS));
     }
-    // What it missed before the primary died counts from the moment the primary is back.
+    // What it missed before the primary died counts from the moment the primary is back, for good.
     for (const lost of this.#parts.killed) {
-      if (lost.from <= haltedAt && haltedAt <= lost.to) noticedAt = Math.min(noticedAt, lost.to + prng.integer(PROBE_MS));
+      if (lost.from <= haltedAt && haltedAt <= lost.to) {
+        noticedAt = Math.min(noticedAt, lost.to + prng.integer(PROBE_MS));
+      } else if (lost.from <= noticedAt && noticedAt <= lost.to) {
+        noticedAt = lost.to + prng.integer(PROBE_MS);
+      }
     }
     return noticedAt;
   }
@@ -273,7 +291,10 @@ class ModelRouter {
       const at = this.#changesAt.shift() as number;
       const serving = Object.entries(WEIGHTS).filter(([name]) => !this.#world.isOut(name, at));
       if (at > 0) this.#tellPicks(at);
-      this.#selection = nextEpoch(this.#selection, serving.map(([name, weight]) => ({ name, weight: 10 * weight })));
+      this.#selection = nextEpoch(
+        this.#selection,
+        serving.map(([name, weight]) => ({ name, weight: 10 * weight })),
+      );
       const weights = Object.fromEntries(serving.map(([name, weight]) => [name, 10 * weight]));
       this.#builder.tell(at, { kind: "epoch", epoch: this.#selection.epoch, weights });
       this.#tellFallback(at, serving.length === 0);

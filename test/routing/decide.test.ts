@@ -231,6 +231,8 @@ class Witness {
   readonly out = new Set<string>();
   readonly suspects = new Set<string>();
   primary: { readonly sample: NodeSample; readonly sentAt: number } | undefined;
+  /** The primary answered again after it had been unknown: until one probe later, ages stand where they stood. */
+  resumed: { readonly at: number; readonly lastSeenAt: number } | undefined;
   positions: { readonly sentAt: number; readonly insert: number; readonly key: string }[] = [];
 
   /** Why a read must not go there; undefined when nothing the witness saw forbids it. */
@@ -255,7 +257,10 @@ class Witness {
   #staleness(replay: number, view: ClusterView, now: number): string | undefined {
     const threshold = view.config.replicaLagThresholdMs;
     if (threshold === "off" || this.primary === undefined) return undefined;
-    const known = Math.min(now, this.primary.sentAt + view.config.healthCheck.intervalMs);
+    const { intervalMs, timeoutMs } = view.config.healthCheck;
+    const { resumed } = this;
+    const isFresh = resumed !== undefined && now <= resumed.at + intervalMs + timeoutMs;
+    const known = Math.min(now, (isFresh ? resumed.lastSeenAt : this.primary.sentAt) + intervalMs);
     const first = this.positions.find(({ insert }) => insert > replay);
     const newestReached = this.positions.findLast(({ insert }) => insert <= replay);
     if (first === undefined || newestReached === undefined) return undefined;
@@ -448,7 +453,11 @@ function note(witness: Witness, event: ViewEvent, changes: ReturnType<typeof obs
   switch (event.kind) {
     case "sampled":
       if (event.node === "primary") {
-        if (event.sample.role === "primary") notePrimary(witness, event.sample, event.sentAt);
+        if (event.sample.role !== "primary") break;
+        if (wasUnknown(witness, event.at, changes)) {
+          witness.resumed = { at: event.sentAt, lastSeenAt: witness.primary?.sentAt ?? event.sentAt };
+        }
+        notePrimary(witness, event.sample, event.sentAt);
         break;
       }
       witness.failed.set(event.node, 0);
@@ -487,6 +496,12 @@ function note(witness: Witness, event: ViewEvent, changes: ReturnType<typeof obs
     if (change.kind === "readmitted" || change.kind === "draining") witness.evicted.delete(change.node);
     if (change.kind === "readmitted") expect(witness.passes.get(change.node)).toBeGreaterThanOrEqual(1);
   }
+}
+
+/** Down, or silent for longer than an interval and a timeout (500 ms each). */
+function wasUnknown({ primary }: Witness, at: number, changes: ReturnType<typeof observe>["changes"]): boolean {
+  if (primary === undefined) return false;
+  return changes.some(({ kind }) => kind === "primary-up") || at > primary.sentAt + 1000;
 }
 
 function notePrimary(

@@ -101,6 +101,15 @@ describe("the lag bound", () => {
     expect(other.bound("r1")).toBeUndefined();
   });
 
+  test("is proved anew once the replica has gone back: what it held it may have lost", () => {
+    const timeline = new Timeline().at(1000).primary(500).at(1500).primary(900).replica("r1", 900);
+    expect(timeline.state("r1").coveredAt).toBe(1500);
+    timeline.after(100).replica("r1", 600);
+    expect(timeline.state("r1").coveredAt).toBe(1000);
+    timeline.after(100).replica("r1", 400);
+    expect(timeline.bound("r1")).toBeUndefined();
+  });
+
   test("is given by the flush position where the insert position is out of reach", () => {
     const timeline = new Timeline().at(1000).primary(500, { flush: 400 }).replica("r1", 400);
     expect(timeline.bound("r1")).toBe(600);

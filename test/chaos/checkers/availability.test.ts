@@ -13,7 +13,10 @@ describe("reads", () => {
   });
 
   test("nobody asked are unknown", () => {
-    expect(availability.check(input(history().heartbeat(1, 0)))).toMatchObject({ status: "unknown", evidence: 0 });
+    expect(availability.check(input(history().heartbeat(1, 0)))).toMatchObject({
+      status: "unknown",
+      evidence: 0,
+    });
   });
 
   test.each(["fail", "info"] as const)("that end as %s without a fault fall", (type) => {
@@ -24,7 +27,10 @@ describe("reads", () => {
 
   test("outside of the measured part are not judged", () => {
     const builder = history().read({ at: 0, type: "fail" }).read({ at: 100 }).read({ at: 300, type: "fail" });
-    expect(availability.check(input(builder, { from: 50, until: 200 }))).toMatchObject({ status: "pass", evidence: 1 });
+    expect(availability.check(input(builder, { from: 50, until: 200 }))).toMatchObject({
+      status: "pass",
+      evidence: 1,
+    });
   });
 
   test("may fail while every node is unreachable, and in the budget after the last heal", () => {
@@ -94,7 +100,10 @@ describe("a stall", () => {
   test("is measured against this run's own healthy reads", () => {
     const builder = history().read({ at: 20_000, tookMs: 1_120 });
     for (let at = 0; at < 10_000; at += 20) builder.read({ at, tookMs: 90, process: at });
-    expect(availability.check(input(builder))).toMatchObject({ status: "pass", figures: { healthyReadMs: 90 } });
+    expect(availability.check(input(builder))).toMatchObject({
+      status: "pass",
+      figures: { healthyReadMs: 90 },
+    });
   });
 
   test("does not become legal because every read stalls", () => {
@@ -104,7 +113,9 @@ describe("a stall", () => {
   });
 
   test("of a read that was never answered counts until the end of the history", () => {
-    expect(availability.check(input(history().read({ at: 0, type: "none" }).heartbeat(1, 500))).status).toBe("unknown");
+    expect(availability.check(input(history().read({ at: 0, type: "none" }).heartbeat(1, 500))).status).toBe(
+      "unknown",
+    );
     const builder = history().read({ at: 0, type: "none" }).heartbeat(1, 5_000);
     expect(availability.check(input(builder))).toMatchObject({ status: "fail", proof: [0] });
   });
@@ -179,7 +190,10 @@ describe("a write", () => {
 });
 
 test("a fault that nobody observed leaves availability unknown, unless something fell for certain", () => {
-  const builder = history().fault(faults.appDown("replica-1"), [1_000, null]).read({ at: 0 }).read({ at: 2_000 });
+  const builder = history()
+    .fault(faults.appDown("replica-1"), [1_000, null])
+    .read({ at: 0 })
+    .read({ at: 2_000 });
   expect(availability.check(input(builder)).status).toBe("unknown");
   builder.read({ at: 500, type: "fail" });
   expect(availability.check(input(builder)).status).toBe("fail");

@@ -14,7 +14,12 @@ test("fresh reads hold, with the worst age of each node in the figures", () => {
     status: "pass",
     evidence: 3,
     // Heartbeat 42 was begun at 4,100 and acknowledged at 4,101; the read was answered at 5,052.
-    figures: { worstCertainMs: 949, worstPossibleMs: 952, "replica-1CertainMs": 0, "replica-2CertainMs": 949 },
+    figures: {
+      worstCertainMs: 949,
+      worstPossibleMs: 952,
+      "replica-1CertainMs": 0,
+      "replica-2CertainMs": 949,
+    },
   });
 });
 
@@ -32,15 +37,20 @@ test("a read that is certainly older than the budget falls, and one that is exac
 });
 
 test("each statement of a transaction is judged, and the primary's reads are too", () => {
-  expect(boundedStaleness.check(input(beating().transaction({ at: 9_000, heartbeat: 11 }))).status).toBe("fail");
-  expect(boundedStaleness.check(input(beating().read({ at: 9_000, heartbeat: 11, node: "primary" }))).status).toBe(
+  expect(boundedStaleness.check(input(beating().transaction({ at: 9_000, heartbeat: 11 }))).status).toBe(
     "fail",
   );
+  expect(
+    boundedStaleness.check(input(beating().read({ at: 9_000, heartbeat: 11, node: "primary" }))).status,
+  ).toBe("fail");
 });
 
 test("nothing gets stale while no heartbeat is written", () => {
   const builder = new HistoryBuilder().heartbeats(100, 1_000).read({ at: 90_000, heartbeat: 11 });
-  expect(boundedStaleness.check(input(builder))).toMatchObject({ status: "pass", figures: { worstCertainMs: 0 } });
+  expect(boundedStaleness.check(input(builder))).toMatchObject({
+    status: "pass",
+    figures: { worstCertainMs: 0 },
+  });
 });
 
 test("a heartbeat that was never acknowledged convicts nobody, the next acknowledged one does", () => {

@@ -38,7 +38,9 @@ test("without a read after the return it is unknown", () => {
 test("a read that fails instead of falling back falls, unless the policy wants it so", () => {
   const builder = withReturn(allDown().read({ at: 3_000, type: "fail", code: "NO_ELIGIBLE_NODE" }));
   expect(fallback.check(input(builder)).status).toBe("fail");
-  expect(fallback.check(input(builder, { policy: testPolicy({ fallback: { to: "error" } }) })).status).toBe("pass");
+  expect(fallback.check(input(builder, { policy: testPolicy({ fallback: { to: "error" } }) })).status).toBe(
+    "pass",
+  );
 });
 
 test("a read may fail while the primary is lost too", () => {

@@ -21,7 +21,11 @@ const plan = fc.array(
 );
 const options = fc.record({ seed: fc.nat(), reads: fc.constant(300) });
 
-function judge(run: LegalRun, extraWrites: readonly [number, number][] = [], elsewhere: readonly number[] = []) {
+function judge(
+  run: LegalRun,
+  extraWrites: readonly [number, number][] = [],
+  elsewhere: readonly number[] = [],
+) {
   const none = Object.fromEntries(["primary", ...REPLICAS].map((node) => [node, 0]));
   const builder = run.builder
     .final(999_999, [...run.writes, ...extraWrites], elsewhere)
@@ -50,7 +54,11 @@ test("a legal run is never found guilty", () => {
 const plants: readonly (readonly [string, string, (run: LegalRun) => Parameters<typeof judge>])[] = [
   ["availability", "a read that failed", (run) => at(run, (t, b) => b.read({ at: t, type: "fail" }))],
   ["availability", "a stall", (run) => at(run, (t, b) => b.read({ at: t, tookMs: 2_500, heartbeat: 9_999 }))],
-  ["availability", "a write left in doubt", (run) => at(run, (t, b) => b.write({ id: 7_001, at: t, type: "info" }))],
+  [
+    "availability",
+    "a write left in doubt",
+    (run) => at(run, (t, b) => b.write({ id: 7_001, at: t, type: "info" })),
+  ],
   ["write-safety", "a lost write", (run) => at(run, (t, b) => b.write({ id: 7_001, at: t }))],
   [
     "write-safety",
@@ -99,7 +107,10 @@ const plants: readonly (readonly [string, string, (run: LegalRun) => Parameters<
   [
     "no-false-eviction",
     "a false eviction",
-    (run) => at(run, (t, b) => b.tell(t, { kind: "evicted", node: "replica-3", reason: "lagging", basis: "planted" })),
+    (run) =>
+      at(run, (t, b) =>
+        b.tell(t, { kind: "evicted", node: "replica-3", reason: "lagging", basis: "planted" }),
+      ),
   ],
   [
     "weight-fairness",
@@ -109,7 +120,11 @@ const plants: readonly (readonly [string, string, (run: LegalRun) => Parameters<
         const picks = Array.from({ length: 6 }, () => "replica-3");
         for (const [i, node] of picks.entries()) b.read({ at: t + 10 * i, node, heartbeat: 9_999 });
         return b
-          .tell(t, { kind: "epoch", epoch: 9_999, weights: { "replica-1": 30, "replica-2": 20, "replica-3": 10 } })
+          .tell(t, {
+            kind: "epoch",
+            epoch: 9_999,
+            weights: { "replica-1": 30, "replica-2": 20, "replica-3": 10 },
+          })
           .tell(t + 100, { kind: "epoch-picks", epoch: 9_999, picks, apart: 0 });
       }),
   ],
@@ -120,7 +135,10 @@ const plants: readonly (readonly [string, string, (run: LegalRun) => Parameters<
   ],
 ];
 
-function at(run: LegalRun, plant: (t: number, builder: LegalRun["builder"]) => LegalRun["builder"]): [LegalRun] {
+function at(
+  run: LegalRun,
+  plant: (t: number, builder: LegalRun["builder"]) => LegalRun["builder"],
+): [LegalRun] {
   plant(run.calmAt, run.builder);
   return [run];
 }

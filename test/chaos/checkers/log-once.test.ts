@@ -17,7 +17,8 @@ const warn = (builder: HistoryBuilder, at: number): HistoryBuilder =>
   builder.tell(at, { kind: "log", level: "warn", message: `WARN: ${WARNING} nodes=3` });
 const started = (builder: HistoryBuilder, at: number): HistoryBuilder =>
   builder.tell(at, { kind: "fallback-started" });
-const ended = (builder: HistoryBuilder, at: number): HistoryBuilder => builder.tell(at, { kind: "fallback-ended" });
+const ended = (builder: HistoryBuilder, at: number): HistoryBuilder =>
+  builder.tell(at, { kind: "fallback-ended" });
 const endLine = (builder: HistoryBuilder, at: number): HistoryBuilder =>
   builder.tell(at, {
     kind: "log",
@@ -43,12 +44,14 @@ test.each([
   ["a warning long after the begin", () => warn(started(allDown(), 1_900), 2_151)],
   ["two begins in a row", () => warn(started(warn(started(allDown(), 1_900), 1_900), 2_000), 2_000)],
   ["an end without a begin", () => endLine(ended(new HistoryBuilder(), 100), 100)],
-  ["an end while no replica can serve", () => endLine(ended(warn(started(allDown(), 1_900), 1_900), 4_000), 4_000)],
+  [
+    "an end while no replica can serve",
+    () => endLine(ended(warn(started(allDown(), 1_900), 1_900), 4_000), 4_000),
+  ],
   ["no word of a fallback that had to be", allDown],
   [
     "the line at another level",
-    () =>
-      started(allDown(), 1_900).tell(1_900, { kind: "log", level: "info", message: WARNING }),
+    () => started(allDown(), 1_900).tell(1_900, { kind: "log", level: "info", message: WARNING }),
   ],
 ] as const)("%s falls", (_, builder) => {
   const verdict = logOnce.check(input(builder()));
@@ -58,7 +61,9 @@ test.each([
 
 test("other lines do not matter, and without any fallback it is unknown", () => {
   const message = "replica evicted: unreachable";
-  expect(logOnce.check(input(whole().tell(1_500, { kind: "log", level: "warn", message }))).status).toBe("pass");
+  expect(logOnce.check(input(whole().tell(1_500, { kind: "log", level: "warn", message }))).status).toBe(
+    "pass",
+  );
   expect(logOnce.check(input(new HistoryBuilder().read({ at: 0 })))).toMatchObject({
     status: "unknown",
     evidence: 0,

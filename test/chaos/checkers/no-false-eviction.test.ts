@@ -2,15 +2,23 @@ import { expect, test } from "vitest";
 import { noFalseEviction } from "../../../chaos/checkers/no-false-eviction.ts";
 import { faults, HistoryBuilder, input } from "../history-builder.ts";
 
-const evicted = (builder: HistoryBuilder, at: number, node = "replica-1", reason = "lagging"): HistoryBuilder =>
-  builder.tell(at, { kind: "evicted", node, reason, basis: "test" });
+const evicted = (
+  builder: HistoryBuilder,
+  at: number,
+  node = "replica-1",
+  reason = "lagging",
+): HistoryBuilder => builder.tell(at, { kind: "evicted", node, reason, basis: "test" });
 const running = (): HistoryBuilder =>
   new HistoryBuilder().tell(0, { kind: "joined", node: "replica-1" }).heartbeats(1_000, 60_000);
 const check = (builder: HistoryBuilder): ReturnType<typeof noFalseEviction.check> =>
   noFalseEviction.check(input(builder, { until: 60_000 }));
 
 test("nobody evicted holds, with the time in which nobody might have been", () => {
-  expect(check(running())).toMatchObject({ status: "pass", evidence: 1, figures: { evictions: 0, wellMs: 180_000 } });
+  expect(check(running())).toMatchObject({
+    status: "pass",
+    evidence: 1,
+    figures: { evictions: 0, wellMs: 180_000 },
+  });
 });
 
 test("an eviction out of the blue falls", () => {
@@ -29,7 +37,8 @@ test.each([
 });
 
 test("a replica's own fault explains its eviction until the budget is over, and nobody else's", () => {
-  const builder = (): HistoryBuilder => running().fault(faults.killed("replica-1"), [1_000, 1_100], [5_000, 5_100]);
+  const builder = (): HistoryBuilder =>
+    running().fault(faults.killed("replica-1"), [1_000, 1_100], [5_000, 5_100]);
   expect(check(evicted(builder(), 1_050)).status).toBe("pass");
   // Well at 6,100 after catching up; 1,400 + 250 later the last cause is out of sight.
   expect(check(evicted(builder(), 7_700)).status).toBe("pass");
@@ -50,7 +59,8 @@ test("late data explain an eviction only where they come too late", () => {
 });
 
 test("a primary's death explains only who lags behind the others, until all have caught up", () => {
-  const dead = (): HistoryBuilder => running().fault(faults.killed("primary"), [1_000, 1_100], [9_000, 9_100]);
+  const dead = (): HistoryBuilder =>
+    running().fault(faults.killed("primary"), [1_000, 1_100], [9_000, 9_100]);
   expect(check(evicted(dead(), 4_000, "replica-1", "unreachable")).status).toBe("fail");
   expect(check(evicted(dead(), 4_000, "replica-1", "lagging")).status).toBe("pass");
   expect(check(evicted(dead(), 9_500, "replica-1", "unknown-lag")).status).toBe("pass");
@@ -63,5 +73,7 @@ test("evictions before the measured part are not judged", () => {
 
 test("a router that says nothing, or a planned fault that nobody saw, is unknown", () => {
   expect(check(new HistoryBuilder().read({ at: 0 }))).toMatchObject({ status: "unknown", evidence: 0 });
-  expect(check(running().fault({ kind: "checkpointed", node: "primary" }, [5_000, null])).status).toBe("unknown");
+  expect(check(running().fault({ kind: "checkpointed", node: "primary" }, [5_000, null])).status).toBe(
+    "unknown",
+  );
 });

@@ -49,7 +49,12 @@ test("an epoch that began with something owed may be up to two reads off, one th
 
 test("a pick outside of the announced set falls, and so does one of an epoch that was never announced", () => {
   expect(check(epoch("13", { answered: "11" })).status).toBe("fail");
-  const never = new HistoryBuilder().tell(1, { kind: "epoch-picks", epoch: 7, picks: ["replica-1"], apart: 0 });
+  const never = new HistoryBuilder().tell(1, {
+    kind: "epoch-picks",
+    epoch: 7,
+    picks: ["replica-1"],
+    apart: 0,
+  });
   expect(check(never).status).toBe("fail");
 });
 

@@ -10,7 +10,14 @@ const writes = (): HistoryBuilder =>
     .write({ id: 4, at: 30, type: "info" });
 
 test("what was acknowledged stands there once, what failed does not, and what is unknown may", () => {
-  const verdict = writeSafety.check(input(writes().final(100, [[1, 1], [3, 1]])));
+  const verdict = writeSafety.check(
+    input(
+      writes().final(100, [
+        [1, 1],
+        [3, 1],
+      ]),
+    ),
+  );
   expect(verdict).toMatchObject({
     status: "pass",
     evidence: 4,
@@ -21,8 +28,22 @@ test("what was acknowledged stands there once, what failed does not, and what is
 test.each([
   ["an acknowledged write that is lost", [], "lost"],
   ["an acknowledged write that was done twice", [[1, 2]], "2 times"],
-  ["a failed write that was done", [[1, 1], [2, 1]], "reported as failed"],
-  ["an unknown write that was done twice", [[1, 1], [3, 2]], "2 times"],
+  [
+    "a failed write that was done",
+    [
+      [1, 1],
+      [2, 1],
+    ],
+    "reported as failed",
+  ],
+  [
+    "an unknown write that was done twice",
+    [
+      [1, 1],
+      [3, 2],
+    ],
+    "2 times",
+  ],
 ] as const)("%s falls", (_, final, what) => {
   const verdict = writeSafety.check(input(writes().final(100, final)));
   expect(verdict).toMatchObject({ status: "fail" });
@@ -32,7 +53,10 @@ test.each([
 });
 
 test("a write that stands elsewhere falls", () => {
-  expect(writeSafety.check(input(writes().final(100, [[1, 1]], [4])))).toMatchObject({ status: "fail", proof: [8] });
+  expect(writeSafety.check(input(writes().final(100, [[1, 1]], [4])))).toMatchObject({
+    status: "fail",
+    proof: [8],
+  });
 });
 
 test("a write that another node says it took falls, even if nobody looked at the end", () => {
@@ -50,7 +74,10 @@ test("a write that was acknowledged or begun after the last look is not missed i
 });
 
 test("a write of the warm-up is judged as well", () => {
-  const builder = new HistoryBuilder().write({ id: 1, at: 0 }).write({ id: 2, at: 60 }).final(100, [[2, 1]]);
+  const builder = new HistoryBuilder()
+    .write({ id: 1, at: 0 })
+    .write({ id: 2, at: 60 })
+    .final(100, [[2, 1]]);
   expect(writeSafety.check(input(builder, { from: 50 })).status).toBe("fail");
 });
 
