@@ -17,10 +17,10 @@ export const allReplicasLost: Scenario = {
   needs: ["node-killed", "link-black-hole"],
   schedule: ({ policy, replicas, prng }) => {
     const { calmMs, downMs, catchUpAndReturnMs } = timingOf(policy);
-    // Loud or silent: the seed says which.
-    const silent = prng.chance(2);
+    // One goes silently, the others with a noise: who notices only one of the two is found out.
+    const silent = replicas.length > 1 ? prng.pick(replicas) : undefined;
     const lost = (node: string): Fault =>
-      silent ? { kind: "link-black-hole", link: `app:${node}` } : { kind: "node-killed", node };
+      node === silent ? { kind: "link-black-hole", link: `app:${node}` } : { kind: "node-killed", node };
     return {
       steps: replicas.map((node) => ({ kind: "fault", atMs: calmMs, forMs: downMs, fault: lost(node) })),
       watchMs: catchUpAndReturnMs,

@@ -56,7 +56,7 @@ class RoleAwareClient extends Client {
     connection.on("parameterStatus", (message: ParameterStatus) => {
       if (message.parameterName === "in_hot_standby") this.inHotStandby = message.parameterValue === "on";
     });
-    // `pg` itself tells it from 8.19 on only. This listener comes before its own, which calls back.
+    // Older `pg` does not tell it. This listener comes before that of `pg`, which calls back.
     connection.on("readyForQuery", (message: ReadyForQuery) => {
       this.#transactionStatus = message.status;
     });
@@ -137,7 +137,7 @@ class Door {
     return this.#accepted.get(node) ?? 0;
   }
 
-  /** The node turned an attempt down. Says whether there is another, which then comes first. */
+  /** The node turned an attempt down: another comes first from now on. */
   refused(node: NodeConfig, attempt: number): void {
     if (this.attempt(node) === attempt) this.#accepted.set(node, (attempt + 1) % node.tls.attempts.length);
   }

@@ -4,6 +4,7 @@
  */
 import type { HealthCheckConfig, NodeConfig } from "../config/config.ts";
 import type { Driver } from "../driver/driver.ts";
+import { meaningOf } from "../driver/sqlstate.ts";
 import type { NodeSample } from "../routing/sample.ts";
 import { DeadlineError, withDeadline } from "../runtime/clock.ts";
 import type { Clock, Timer } from "../runtime/clock.ts";
@@ -29,10 +30,17 @@ export interface MonitorOptions {
 /** A timer this late says that the event loop was blocked, not that nobody answered. */
 const LATE_MS = 50;
 
+/** So often in a row we believe that it was us. A loop that is always late must not keep dead nodes alive. */
+const MOST_STALLS = 3;
+
+/** Traffic that fails on a node whose probes pass asks for probes without end: so many an interval are made. */
+const PROBES_PER_INTERVAL = 5;
+
 interface Loop {
   readonly node: NodeConfig;
   readonly probe: NodeProbe;
   timer: Timer | undefined;
+  startedAt: number;
   running: Promise<void> | undefined;
   /** A probe was asked for while one was running. */
   again: boolean;
@@ -47,8 +55,11 @@ export class Monitor {
   readonly #loops = new Map<string, Loop>();
   #healthCheck: HealthCheckConfig;
   #heartbeat: Timer | undefined;
-  #lastBeat: number;
+  #lastBeat = 0;
   #expired: { readonly loop: Loop; readonly error: unknown; readonly late: boolean }[] = [];
+  /** Of nodes that are watched no more: their connections are being closed. */
+  readonly #dropping = new Set<Promise<void>>();
+  #stalls = 0;
   #stopped = false;
 
   constructor(healthCheck: HealthCheckConfig, options: MonitorOptions) {
@@ -56,22 +67,25 @@ export class Monitor {
     this.#clock = options.clock;
     this.#driver = options.driver;
     this.#listener = options.listener;
-    this.#lastBeat = this.#clock.now();
     this.#beat();
   }
 
   /** Watches these nodes and no others. Nodes that stay, as they are, keep their connection. */
   watch(nodes: readonly NodeConfig[], healthCheck: HealthCheckConfig): void {
+    const keepsPace = healthCheck.intervalMs === this.#healthCheck.intervalMs;
     this.#healthCheck = healthCheck;
     for (const loop of this.#loops.values()) {
-      if (!nodes.includes(loop.node)) void this.#drop(loop);
+      if (!nodes.includes(loop.node)) this.#drop(loop);
+      else if (!keepsPace && loop.running === undefined) this.#startAt(loop, loop.startedAt + healthCheck.intervalMs);
     }
+    if (!keepsPace) this.#beat();
     for (const node of nodes) {
       if (this.#loops.has(node.name)) continue;
       const loop: Loop = {
         node,
         probe: new NodeProbe(node, this.#driver),
         timer: undefined,
+        startedAt: Number.NEGATIVE_INFINITY,
         running: undefined,
         again: false,
         failures: 0,
@@ -82,11 +96,11 @@ export class Monitor {
     }
   }
 
-  /** Probes the node at once, or right after the probe that is running. */
+  /** Probes the node at once, or right after the probe that is running; a few times an interval at most. */
   probeNow(name: string): void {
     const loop = this.#loops.get(name);
     if (loop === undefined) return;
-    if (loop.running === undefined) this.#start(loop);
+    if (loop.running === undefined) this.#startAt(loop, this.#soonest(loop));
     else loop.again = true;
   }
 
@@ -97,22 +111,26 @@ export class Monitor {
       what: "the nudge",
       timeoutMs: this.#healthCheck.timeoutMs,
     }).catch((error: unknown) => {
-      if (!this.#stopped) this.#listener.nudgeFailed(error);
+      // A connection that was lost is the next probe's business.
+      if (!this.#stopped && meaningOf(error) === "statement") this.#listener.nudgeFailed(error);
     });
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#clock.cancel(this.#heartbeat);
-    await Promise.all([...this.#loops.values()].map((loop) => this.#drop(loop)));
+    for (const loop of this.#loops.values()) this.#drop(loop);
+    await Promise.all(this.#dropping);
   }
 
-  async #drop(loop: Loop): Promise<void> {
+  #drop(loop: Loop): void {
     this.#loops.delete(loop.node.name);
     this.#clock.cancel(loop.timer);
     if (loop.running !== undefined) loop.probe.reset();
-    await loop.probe.close();
-    await loop.running;
+    const dropping = Promise.allSettled([loop.probe.close(), loop.running]).then(() => {
+      this.#dropping.delete(dropping);
+    });
+    this.#dropping.add(dropping);
   }
 
   #isWatched(loop: Loop): boolean {
@@ -123,17 +141,26 @@ export class Monitor {
     if (this.#stopped || !this.#isWatched(loop)) return;
     this.#clock.cancel(loop.timer);
     const startedAt = this.#clock.now();
+    loop.startedAt = startedAt;
     loop.again = false;
     loop.running = this.#probe(loop, startedAt).finally(() => {
       loop.running = undefined;
       if (this.#stopped || !this.#isWatched(loop)) return;
       // After the first failure the next probe is immediate: the budget counts on it.
-      if (loop.again || loop.failures === 1) this.#start(loop);
-      else {
-        const delayMs = Math.max(0, startedAt + this.#healthCheck.intervalMs - this.#clock.now());
-        loop.timer = this.#clock.schedule(delayMs, () => this.#start(loop));
-      }
+      if (loop.failures === 1) this.#start(loop);
+      else this.#startAt(loop, loop.again ? this.#soonest(loop) : startedAt + this.#healthCheck.intervalMs);
     });
+  }
+
+  #startAt(loop: Loop, at: number): void {
+    this.#clock.cancel(loop.timer);
+    const delayMs = at - this.#clock.now();
+    if (delayMs <= 0) this.#start(loop);
+    else loop.timer = this.#clock.schedule(delayMs, () => this.#start(loop));
+  }
+
+  #soonest(loop: Loop): number {
+    return loop.startedAt + this.#healthCheck.intervalMs / PROBES_PER_INTERVAL;
   }
 
   async #probe(loop: Loop, sentAt: number): Promise<void> {
@@ -145,6 +172,7 @@ export class Monitor {
       });
       if (!this.#isWatched(loop)) return;
       loop.failures = 0;
+      this.#stalls = 0;
       if (answer.behindPooler && !loop.pooler) {
         loop.pooler = true;
         this.#listener.poolerFound(loop.node.name);
@@ -163,7 +191,7 @@ export class Monitor {
     this.#listener.failed(loop.node.name, error);
   }
 
-  /** Expiries of one turn are judged together: when we were late and every node expired, we were the cause. */
+  /** Expiries of one turn are judged together: when we were late and every good node expired, we were the cause. */
   #expire(loop: Loop, error: unknown, sentAt: number): Promise<void> {
     const late = this.#clock.now() - sentAt > this.#healthCheck.timeoutMs + LATE_MS;
     this.#expired.push({ loop, error, late });
@@ -171,9 +199,8 @@ export class Monitor {
       this.#clock.afterPoll(() => {
         const expired = this.#expired;
         this.#expired = [];
-        const ours =
-          expired.length === this.#loops.size && expired.length > 1 && expired.every((one) => one.late);
-        if (ours) {
+        if (this.#stalls < MOST_STALLS && this.#isOurs(expired)) {
+          this.#stalls += 1;
           for (const one of expired) one.loop.again = true;
           this.#listener.stalled();
         } else for (const one of expired) this.#fail(one.loop, one.error);
@@ -182,13 +209,20 @@ export class Monitor {
     });
   }
 
+  #isOurs(expired: readonly { readonly loop: Loop; readonly late: boolean }[]): boolean {
+    const loops = new Set(expired.map((one) => one.loop));
+    const good = [...this.#loops.values()].filter((loop) => loop.failures === 0);
+    return good.length > 1 && good.every((loop) => loops.has(loop)) && expired.every((one) => one.late);
+  }
+
   /** A beat that comes more than two intervals late: what was measured before says nothing about now. */
   #beat(): void {
-    this.#heartbeat = this.#clock.schedule(this.#healthCheck.intervalMs, () => {
-      const now = this.#clock.now();
-      const lateMs = now - this.#lastBeat - this.#healthCheck.intervalMs;
-      this.#lastBeat = now;
-      if (lateMs > 2 * this.#healthCheck.intervalMs) {
+    this.#clock.cancel(this.#heartbeat);
+    const { intervalMs } = this.#healthCheck;
+    this.#lastBeat = this.#clock.now();
+    this.#heartbeat = this.#clock.schedule(intervalMs, () => {
+      const lateMs = this.#clock.now() - this.#lastBeat - intervalMs;
+      if (lateMs > 2 * intervalMs) {
         this.#listener.timeJumped();
         for (const loop of this.#loops.values()) this.probeNow(loop.node.name);
       }

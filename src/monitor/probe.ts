@@ -15,6 +15,7 @@ export class NodeProbe {
   readonly #node: NodeConfig;
   readonly #driver: Driver;
   #connection: Connection | undefined;
+  #connecting: AbortController | undefined;
   #closed = false;
 
   constructor(node: NodeConfig, driver: Driver) {
@@ -37,14 +38,16 @@ export class NodeProbe {
     if (this.#connection !== undefined) await queryRow(this.#connection, NUDGE_SQL);
   }
 
-  /** Lets go of the connection at once; the next probe makes a new one. */
+  /** Lets go of the connection at once, of one that is being made too; the next probe makes a new one. */
   reset(): void {
+    this.#connecting?.abort();
     this.#connection?.destroy();
     this.#connection = undefined;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#connecting?.abort();
     const connection = this.#connection;
     this.#connection = undefined;
     await connection?.end();
@@ -52,14 +55,19 @@ export class NodeProbe {
 
   async #connected(timeoutMs: number): Promise<Connection> {
     if (this.#connection !== undefined) return this.#connection;
+    const connecting = new AbortController();
+    this.#connecting = connecting;
     const connection = await this.#driver.connect(this.#node, {
       timeoutMs,
       onLost: () => this.#forget(connection),
+      signal: connecting.signal,
     });
-    if (this.#closed) {
+    if (this.#closed || connecting.signal.aborted) {
+      // It came after all, when nobody waited for it any more.
       connection.destroy();
       throw new Error(`the probe of "${this.#node.name}" was closed while it connected`);
     }
+    this.#connecting = undefined;
     this.#connection = connection;
     return connection;
   }
