@@ -197,8 +197,8 @@ class Run {
     this.#originMs = world.clock.now();
     this.#applicationName = `fairlead chaos ${scenario.name}`.slice(0, 63);
     this.policy = resolveConfig(this.#policyInput());
-    this.#steady = new SteadyWatch(this.policy);
     this.#spec = { ...suiteWorkload(this.policy), ...scenario.workload };
+    this.#steady = new SteadyWatch(this.policy, this.#spec);
     this.#schedule = scenario.schedule({
       policy: this.policy,
       primary: world.cluster.primary,
@@ -273,7 +273,7 @@ class Run {
     this.measured.from = this.#now();
     this.progress(
       "steady",
-      this.#steady.isSteady ? undefined : `no answer yet from ${this.#steady.missing.join(", ") || "any heartbeat"}`,
+      this.#steady.isSteady ? undefined : `measured although there was no sign of ${this.#steady.missing}`,
     );
   }
 
@@ -421,28 +421,42 @@ export interface SuiteOptions extends SharedOptions {
 }
 
 /**
- * Runs scenarios one after the other on one cluster.
+ * Runs scenarios one after the other on one cluster. One that was left unusable is thrown away, and the next scenario gets
+ * another.
  * @throws the signal's reason when it aborts, and what `openWorld` throws at the start; the world is closed in any case
  */
 export async function runSuite(options: SuiteOptions): Promise<RunReport> {
+  const { subject, onProgress } = options;
   const startedAt = systemClock.now();
   const wallTime = systemClock.wallTime();
-  let world = await options.openWorld();
+  let world: World | undefined = await options.openWorld();
   try {
+    const about = { kind: world.kind, ...world.describe() };
+    const policy = describePolicy(resolveConfig(options.policy(world.rig)));
     const results: ScenarioResult[] = [];
     let spoiled: string | undefined;
     for (const scenario of options.scenarios) {
       if (spoiled !== undefined) {
-        await world[Symbol.asyncDispose]();
-        world = await options.openWorld();
-        spoiled = undefined;
+        await world?.[Symbol.asyncDispose]();
+        world = undefined;
+        world = await options.openWorld().catch((error: unknown) => {
+          options.signal?.throwIfAborted();
+          spoiled = `there is no world to run in: ${messageOf(error)}`;
+          return undefined;
+        });
       }
+      if (world === undefined) {
+        const result = unjudged(scenario, options, { status: "unknown", reason: spoiled ?? "", tookMs: 0 });
+        onProgress?.({ scenario: scenario.name, phase: "done", result });
+        results.push(result);
+        continue;
+      }
+      spoiled = undefined;
       const onWorldSpoiled = (reason: string): void => {
         spoiled = reason;
       };
       results.push(await runScenario(scenario, { ...options, world, onWorldSpoiled }));
     }
-    const { subject } = options;
     const report: RunReport = {
       schemaVersion: 1,
       tool: { name: "fairlead", version: options.toolVersion },
@@ -450,15 +464,15 @@ export async function runSuite(options: SuiteOptions): Promise<RunReport> {
       tookMs: Math.round(systemClock.now() - startedAt),
       seed: options.seed,
       subject: subject.kind === "builtin" ? subject.name : subject.path,
-      world: { kind: world.kind, ...world.describe() },
-      policy: describePolicy(resolveConfig(options.policy(world.rig))),
+      world: about,
+      policy,
       scenarios: results,
       status: suiteStatus(results),
     };
-    await options.beforeClose?.(world, report);
+    if (world !== undefined) await options.beforeClose?.(world, report);
     return report;
   } finally {
-    await world[Symbol.asyncDispose]();
+    await world?.[Symbol.asyncDispose]();
   }
 }
 

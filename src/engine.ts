@@ -14,6 +14,7 @@ import { RouterError } from "./errors.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import type { MonitorListener } from "./monitor/monitor.ts";
 import { poolerRefusal } from "./pooler.ts";
+import { leavesState } from "./routing/classification.ts";
 import type { Classification } from "./routing/classification.ts";
 import { decide } from "./routing/decide.ts";
 import type { Decision, Request } from "./routing/decide.ts";
@@ -22,6 +23,7 @@ import { initialView, observe } from "./routing/observe.ts";
 import { createRefusals } from "./routing/refusals.ts";
 import { RetryBudget } from "./routing/retry-budget.ts";
 import type { NodeSample } from "./routing/sample.ts";
+import { withDeadline } from "./runtime/clock.ts";
 import type { Clock, Timer } from "./runtime/clock.ts";
 import type { CausalContext } from "./session.ts";
 
@@ -62,6 +64,8 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #clock: Clock;
   readonly #nodes = new Map<string, NodeTraffic>();
+  /** Of nodes that a reload removed: what runs on them finishes. */
+  readonly #leaving = new Set<NodeTraffic>();
   readonly #monitor: Monitor;
   readonly #poolers = new Set<string>();
   readonly #retryBudget = new RetryBudget();
@@ -71,6 +75,7 @@ export class Engine {
   #view: ClusterView;
   #tick: Timer | undefined;
   #closed = false;
+  #ending: Promise<void> | undefined;
   #started: (() => void) | undefined;
 
   constructor(config: RouterConfig, options: EngineOptions) {
@@ -168,7 +173,7 @@ export class Engine {
       if (decision.kind === "refuse") throw new RouterError(decision.code, decision.message);
       const { failure, lease } = await this.#tryLease(decision.node);
       if (lease !== undefined) return lease;
-      if (request.kind === "write" || attempt >= this.config.retries.max) {
+      if (request.kind === "write" || attempt >= this.config.retries.max || isClosed(failure?.error)) {
         throw unreachedError(decision, failure);
       }
       avoid.add(decision.node);
@@ -212,10 +217,12 @@ export class Engine {
   /** Takes something down that happened, and acts on what it changed. */
   observe(event: ViewEvent): void {
     if (this.#closed) return;
-    const { view, changes } = observe(this.#view, event);
+    const before = this.#view;
+    const { view, changes } = observe(before, event);
     this.#view = view;
-    for (const change of changes) this.#act(change);
     this.#armTick();
+    this.#letGo(before, view, changes);
+    for (const change of changes) this.#tell(change);
     if (view.nudgeDue) {
       this.#monitor.nudge(view.primary.name);
       this.observe({ kind: "nudged", at: this.#clock.now() });
@@ -236,6 +243,7 @@ export class Engine {
 
   /** Runs on another configuration from now on. Nodes that stay as they are keep their connections. */
   async reload(config: RouterConfig): Promise<void> {
+    if (this.#closed) throw closedError();
     const before = new Map(this.#nodes);
     this.#nodes.clear();
     this.#openNodes(config, before);
@@ -245,27 +253,39 @@ export class Engine {
       config.healthCheck,
     );
     const removed = [...before.values()].filter((traffic) => this.#nodes.get(traffic.node.name) !== traffic);
-    await Promise.all(removed.map((traffic) => traffic.idle().then(() => traffic.end())));
+    await Promise.all(removed.map((traffic) => this.#leave(traffic)));
   }
 
-  /** Lets running statements finish (at most 5 s), then closes every connection and timer. */
-  async end(): Promise<void> {
-    if (this.#closed) return;
+  async #leave(traffic: NodeTraffic): Promise<void> {
+    this.#poolers.delete(traffic.node.name);
+    this.#leaving.add(traffic);
+    await traffic.idle();
+    await traffic.end();
+    this.#leaving.delete(traffic);
+  }
+
+  /**
+   * Lets what has been called finish (at most 5 s), then closes every connection and timer. Every call gives the same promise.
+   */
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
     this.#closed = true;
     this.#clock.cancel(this.#tick);
     this.#cancelStart();
     this.#started?.();
     const stopped = this.#monitor.stop();
-    const ended = Promise.all(this.traffic().map((traffic) => traffic.end()));
-    let timer: Timer | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = this.#clock.schedule(END_TIMEOUT_MS, resolve);
-    });
-    const inTime = await Promise.race([ended.then(() => true), late.then(() => false)]);
-    this.#clock.cancel(timer);
-    if (!inTime) {
-      for (const traffic of this.traffic()) traffic.abandon();
-      await Promise.all(this.traffic().map((traffic) => traffic.end()));
+    const all = [...this.traffic(), ...this.#leaving];
+    try {
+      await withDeadline(this.#clock, endAll(all), {
+        what: "what runs on the router",
+        timeoutMs: END_TIMEOUT_MS,
+      });
+    } catch {
+      for (const traffic of all) traffic.close(closedError());
     }
     await stopped;
   }
@@ -311,25 +331,40 @@ export class Engine {
         this.#onHeard();
       },
       failed: (node, error) => {
-        this.#options.tell({ kind: "probe-failed", node, message: messageOf(error) });
+        this.#tell({ kind: "probe-failed", node, message: messageOf(error) });
         this.observe({ kind: "probe-failed", node, at: this.#clock.now() });
         this.#onHeard();
       },
-      stalled: () => this.#options.tell({ kind: "local-stall" }),
+      stalled: () => this.#tell({ kind: "local-stall" }),
       timeJumped: () => this.observe({ kind: "time-jumped", at: this.#clock.now() }),
       poolerFound: (node) => {
         this.#poolers.add(node);
-        this.#options.tell({ kind: "pooler-found", node });
+        this.#tell({ kind: "pooler-found", node });
       },
-      nudgeFailed: (error) => this.#options.tell({ kind: "nudge-failed", message: messageOf(error) }),
+      nudgeFailed: (error) => this.#tell({ kind: "nudge-failed", message: messageOf(error) }),
     };
   }
 
-  #act(change: Change): void {
-    this.#options.tell(change);
-    if (change.kind === "evicted" && change.reason === "unreachable") this.#nodes.get(change.node)?.abandon();
-    if (change.kind === "primary-down" && change.reason === "unreachable")
-      this.#nodes.get(change.node)?.abandon();
+  /** A node that stopped answering gives up what runs on it, whatever it had been evicted for before. */
+  #letGo(before: ClusterView, view: ClusterView, changes: readonly Change[]): void {
+    for (const traffic of this.traffic()) {
+      const { name } = traffic.node;
+      if (isUnreachable(view, name) && !isUnreachable(before, name)) traffic.abandon();
+    }
+    for (const change of changes) {
+      if (change.kind === "evicted") this.#nodes.get(change.node)?.letGoWaiting();
+    }
+  }
+
+  /** What a listener throws belongs to the process: it must not keep the router from its work. */
+  #tell(notice: EngineNotice): void {
+    try {
+      this.#options.tell(notice);
+    } catch (thrown) {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
   }
 
   #armTick(): void {
@@ -361,6 +396,8 @@ class Execution {
   #input: QueryInput;
   #deadline: Timer | undefined;
   #job: { abort(error: Error): void } | undefined;
+  /** Why the last attempt failed, where another one is refused. */
+  #lastError: unknown;
 
   constructor(
     engine: Engine,
@@ -408,7 +445,7 @@ class Execution {
       call.classification,
     );
     if (decision.kind === "refuse") {
-      this.#fail(new RouterError(decision.code, decision.message));
+      this.#fail(new RouterError(decision.code, decision.message, { cause: this.#lastError }));
       return;
     }
     if (engine.isBehindPooler(decision.node)) {
@@ -418,10 +455,9 @@ class Execution {
         return;
       }
     }
-    const leavesState = call.classification.pinsSession || call.classification.reason === "multi-statement";
     this.#job = engine
       .nodeTraffic(decision.node)
-      .run(this.#input, call.values, leavesState, (failure, result) => {
+      .run(this.#input, call.values, leavesState(call.classification), (failure, result) => {
         if (failure === undefined) this.#succeed(result as QueryResult);
         else this.#failed(decision, failure);
       });
@@ -429,10 +465,17 @@ class Execution {
 
   #succeed(result: QueryResult): void {
     this.#engine.clock.cancel(this.#deadline);
-    const { context, classification } = this.#call;
-    if (context !== undefined && (classification.mayWrite || this.#refused))
-      context.writtenAt = this.#engine.clock.now();
+    if (this.#mayHaveWritten()) this.#noteWrite();
     this.#resolve(result);
+  }
+
+  #mayHaveWritten(): boolean {
+    return this.#call.classification.mayWrite || this.#refused;
+  }
+
+  #noteWrite(): void {
+    const { context } = this.#call;
+    if (context !== undefined) context.writtenAt = this.#engine.clock.now();
   }
 
   #fail(error: unknown): void {
@@ -459,17 +502,25 @@ class Execution {
         break;
     }
     this.#attempt += 1;
+    this.#lastError = failure.error;
     this.#try();
   }
 
   #next(
     decision: Extract<Decision, { kind: "route" }>,
-    { error, aborted }: Failure,
+    failure: Failure,
   ): "give-up" | "elsewhere" | "on-primary" | "same-role" {
+    const { error, aborted } = failure;
     const isRead = this.#kind === "read";
-    if (!isRead || this.#attempt >= this.#engine.config.retries.max) return "give-up";
-    if (aborted) return this.#mayRetryAborted() ? "elsewhere" : "give-up";
     const meaning = meaningOf(error);
+    if (this.#attempt >= this.#engine.config.retries.max || isClosed(error)) return "give-up";
+    // An old plan is found out before anything runs, so that a write may run again too. Planned afresh, it cannot
+    // happen twice: the budget need not be asked.
+    if (meaning === "stale-plan") return "same-role";
+    if (!isRead) return "give-up";
+    // What its caller calls a read may still be a write. No standby can have done it; a primary can.
+    if (isLost(failure) && this.#mayHaveHappened(decision, failure)) return "give-up";
+    if (aborted) return this.#mayRetryAborted() ? "elsewhere" : "give-up";
     if (decision.role === "replica") {
       if (meaning === "refused-by-standby") {
         this.#refused = true;
@@ -479,7 +530,6 @@ class Execution {
       if (meaning === "unknown-object") return "on-primary";
       if (meaning === "recovery-conflict") return this.#mayRetry() ? "elsewhere" : "give-up";
     }
-    if (meaning === "stale-plan") return this.#mayRetry() ? "same-role" : "give-up";
     const nodeTrouble =
       meaning === "connection-lost" ||
       meaning === "server-unavailable" ||
@@ -501,18 +551,51 @@ class Execution {
 
   #finalError(decision: Extract<Decision, { kind: "route" }>, failure: Failure): unknown {
     const { error, sent } = failure;
-    if (error instanceof RouterError && error.code === "DEADLINE_EXCEEDED") return error;
-    const meaning = meaningOf(error);
-    const lost =
-      failure.aborted ||
-      meaning === "connection-lost" ||
-      meaning === "server-unavailable" ||
-      isNodeLost(error);
-    if (!lost) return error;
-    if (!sent) return unreachedError(decision, failure);
-    if (this.#call.classification.mayWrite) return unknownOutcome(decision.node, error);
-    return nodeLost(decision.node, error);
+    if (!isLost(failure)) return error;
+    const unknown = this.#mayHaveHappened(decision, failure);
+    if (unknown) this.#noteWrite();
+    if (error instanceof RouterError && error.code === "DEADLINE_EXCEEDED") {
+      if (!unknown) return error;
+      const message = `${error.message}; the statement had been sent, and may or may not have happened`;
+      return new RouterError("DEADLINE_EXCEEDED", message, { node: decision.node });
+    }
+    if (unknown) return unknownOutcome(decision.node, error);
+    if (isClosed(error)) return error;
+    return sent ? nodeLost(decision.node, error) : unreachedError(decision, failure);
   }
+
+  /** It was sent to a server that can write, and nobody knows what became of it. */
+  #mayHaveHappened({ role }: Extract<Decision, { kind: "route" }>, { sent }: Failure): boolean {
+    return sent && role === "primary" && this.#mayHaveWritten();
+  }
+}
+
+/** The connection went away, or we took it: no server said how the statement ended. */
+function isLost({ error, aborted }: Failure): boolean {
+  const meaning = meaningOf(error);
+  return aborted || meaning === "connection-lost" || meaning === "server-unavailable" || isNodeLost(error);
+}
+
+function isUnreachable(view: ClusterView, name: string): boolean {
+  const failed =
+    name === view.primary.name
+      ? view.primary.consecutiveFailed
+      : view.replicas.find((replica) => replica.name === name)?.consecutive.failed;
+  return failed !== undefined && failed >= view.config.healthCheck.fall;
+}
+
+/** Until nothing is in flight: what fails on one node may go on on another. */
+async function endAll(all: readonly NodeTraffic[]): Promise<void> {
+  for (;;) {
+    const busy = all.filter((traffic) => traffic.inFlight > 0);
+    if (busy.length === 0) break;
+    await Promise.all(busy.map((traffic) => traffic.idle()));
+  }
+  await Promise.all(all.map((traffic) => traffic.end()));
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof RouterError && error.code === "CLOSED";
 }
 
 function isNodeLost(error: unknown): boolean {

@@ -41,10 +41,14 @@ interface PoolBase extends EventEmitter {
   ending: boolean;
   ended: boolean;
 }
-const PgPool: new (options: PoolOptions) => PoolBase = Pool as never;
+const PgPool: new (options: PoolOptions) => PoolBase = Pool;
 
 type Release = (error?: unknown) => void;
-type ConnectCallback = (error: Error | undefined, client: CheckedOutClient | undefined, done: Release) => void;
+type ConnectCallback = (
+  error: Error | undefined,
+  client: CheckedOutClient | undefined,
+  done: Release,
+) => void;
 
 interface Waiter {
   readonly callback: ConnectCallback;

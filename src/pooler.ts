@@ -14,12 +14,18 @@ export function poolerRefusal(
 ): RouterError | undefined {
   const name = nameOf(input);
   if (name !== undefined) {
-    return refusal(node, `the named statement "${name}" would be prepared on a connection that the next call does not get`,
-      "Leave the name out");
+    return refusal(
+      node,
+      `the named statement "${name}" would be prepared on a connection that the next call does not get`,
+      "Leave the name out",
+    );
   }
   if (!classification.pinsSession) return undefined;
-  return refusal(node, `what this statement (${classification.reason}) leaves in its session would meet other callers`,
-    "Use SET LOCAL or a transaction-level lock inside a transaction");
+  return refusal(
+    node,
+    `what this statement (${classification.reason}) leaves in its session would meet other callers`,
+    "Use SET LOCAL or a transaction-level lock inside a transaction",
+  );
 }
 
 function refusal(node: string, why: string, instead: string): RouterError {

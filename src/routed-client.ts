@@ -54,6 +54,9 @@ interface Held {
 
 type TypeParser = (value: string) => unknown;
 
+/** `pg` takes any type's OID; its types know the built-in ones. */
+const parsers: { getTypeParser(oid: number, format: "text" | "binary"): TypeParser } = types;
+
 export class RoutedClient extends EventEmitter {
   readonly #engine: Engine;
   readonly #statements: StatementReader;
@@ -78,7 +81,8 @@ export class RoutedClient extends EventEmitter {
       throw new TypeError("Client was passed a null or undefined query");
     }
     if (isSubmittable(input)) return this.#submit(input, callback ?? values);
-    const given = callback ?? (typeof values === "function" ? values : (input as { callback?: unknown }).callback);
+    const given =
+      callback ?? (typeof values === "function" ? values : (input as { callback?: unknown }).callback);
     const ownValues = typeof values === "function" ? undefined : (values as unknown[] | undefined);
     if (given === undefined || given === null) {
       return new Promise<QueryResult>((resolve, reject) => {
@@ -143,11 +147,12 @@ export class RoutedClient extends EventEmitter {
   setTypeParser(oid: number, format: "text" | "binary" | TypeParser, parse?: TypeParser): void {
     const parser = typeof format === "function" ? format : parse;
     this.#parsers ??= new Map();
-    if (parser !== undefined) this.#parsers.set(`${oid} ${typeof format === "function" ? "text" : format}`, parser);
+    if (parser !== undefined)
+      this.#parsers.set(`${oid} ${typeof format === "function" ? "text" : format}`, parser);
   }
 
   getTypeParser(oid: number, format: "text" | "binary" = "text"): TypeParser {
-    return this.#parsers?.get(`${oid} ${format}`) ?? (types.getTypeParser(oid as never, format as never) as TypeParser);
+    return this.#parsers?.get(`${oid} ${format}`) ?? parsers.getTypeParser(oid, format);
   }
 
   /** A pinned connection keeps the process alive, or does not. */
@@ -196,7 +201,10 @@ export class RoutedClient extends EventEmitter {
   }): void {
     const { text, input, values, submission, finish } = task;
     if (this.#closing !== undefined) {
-      const error = new RouterError("CLOSED", "the client has been released: its statements belong to nobody now");
+      const error = new RouterError(
+        "CLOSED",
+        "the client has been released: its statements belong to nobody now",
+      );
       process.nextTick(() => this.#refuse(submission, finish, error));
       return;
     }
@@ -237,7 +245,8 @@ export class RoutedClient extends EventEmitter {
 
   #dispatch(task: Task, classification: Classification): void {
     if (this.#held !== undefined) this.#runHeld(task, classification, this.#held);
-    else if (task.submission !== undefined || this.#mustHold(classification)) this.#hold(task, classification);
+    else if (task.submission !== undefined || this.#mustHold(classification))
+      this.#hold(task, classification);
     else this.#runFree(task, classification);
   }
 
@@ -268,7 +277,13 @@ export class RoutedClient extends EventEmitter {
     const kind = readOnly || plainRead ? "read" : "write";
     this.#engine.lease({ kind, context: task.context }).then(
       (lease) => {
-        const held = { lease, readOnly: kind === "read", leavesState: false, identified: false, wrote: false };
+        const held = {
+          lease,
+          readOnly: kind === "read",
+          leavesState: false,
+          identified: false,
+          wrote: false,
+        };
         this.#held = held;
         this.#attend(lease);
         this.#runHeld(task, classification, held);
@@ -293,7 +308,8 @@ export class RoutedClient extends EventEmitter {
     const { lease } = held;
     const statusBefore = lease.connection.getTransactionStatus();
     const deadline = this.#armDeadline(lease);
-    const explain = (error: unknown): unknown => this.#explain(error, { task, classification, held, statusBefore });
+    const explain = (error: unknown): unknown =>
+      this.#explain(error, { task, classification, held, statusBefore });
     const answered = (error: unknown, result?: QueryResult): void => {
       this.#engine.clock.cancel(deadline);
       this.#note(classification, held);

@@ -13,6 +13,7 @@ import type { Driver } from "./driver/driver.ts";
 import { createPgDriver } from "./driver/pg-driver.ts";
 import { Engine } from "./engine.ts";
 import type { EngineNotice } from "./engine.ts";
+import { leavesState } from "./routing/classification.ts";
 import type { Classification } from "./routing/classification.ts";
 import { explainDecision } from "./routing/explain.ts";
 import type { Explanation } from "./routing/explain.ts";
@@ -169,7 +170,10 @@ export class Router extends EventEmitter<RouterEvents> {
     work: (transaction: Transaction) => Promise<T>,
     options: TransactionOptions = {},
   ): Promise<T> {
-    return runTransaction(this.#engine, work, options, this.#context());
+    return runTransaction(this.#engine, work, options, {
+      context: this.#context(),
+      leavesState: (text) => leavesState(this.#statements.classify(text)),
+    });
   }
 
   /** A caller that reads its own writes, whoever calls in between. */
@@ -239,8 +243,7 @@ export class Router extends EventEmitter<RouterEvents> {
 
   /** Lets running statements finish, then closes every connection and timer. Safe to call twice. */
   async end(): Promise<void> {
-    this.#statements.stop();
-    await this.#engine.end();
+    await Promise.all([this.#statements.stop(), this.#engine.end()]);
     this.#pool?.routerEnded();
   }
 
@@ -299,7 +302,11 @@ export function kindOf(intent: Intent, classification: Classification): "read" |
     case "routed":
       return classification.target === "replica" ? "read" : "write";
     case "read":
-      return classification.certainWrite || classification.reason === "hint-primary" ? "write" : "read";
+      return classification.certainWrite ||
+        classification.reason === "hint-primary" ||
+        classification.reason === "refused-before"
+        ? "write"
+        : "read";
   }
 }
 

@@ -17,7 +17,8 @@ export function newCausalContext(): CausalContext {
 export function bothContexts(one: CausalContext, other: CausalContext): CausalContext {
   return {
     get writtenAt(): number | undefined {
-      if (one.writtenAt === undefined || other.writtenAt === undefined) return one.writtenAt ?? other.writtenAt;
+      if (one.writtenAt === undefined || other.writtenAt === undefined)
+        return one.writtenAt ?? other.writtenAt;
       return Math.max(one.writtenAt, other.writtenAt);
     },
     set writtenAt(at: number | undefined) {

@@ -29,7 +29,7 @@ export class StatementReader {
   #loading: Promise<void> | undefined;
   #loadedAt = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
-  #stopped = false;
+  readonly #stop = new AbortController();
   #connection: Connection | undefined;
 
   constructor(engine: Engine, options: StatementReaderOptions) {
@@ -53,7 +53,8 @@ export class StatementReader {
     if (classifier === undefined) return classifyCommand(text, "");
     const classification = classifier.classify(text);
     const { refusals, clock } = this.#engine;
-    if (classification.target === "replica" && refusals.has(classification.fingerprint, clock.now())) {
+    // Also where the statement is not proven to read: its caller may say that it does.
+    if (!classification.certainWrite && refusals.has(classification.fingerprint, clock.now())) {
       return { ...classification, target: "primary", reason: "refused-before", mayWrite: true };
     }
     return classification;
@@ -64,14 +65,20 @@ export class StatementReader {
     if (this.#engine.config.replicas.length > 0) await this.#refresh();
   }
 
-  stop(): void {
-    this.#stopped = true;
+  /** Resolves when nothing is being read any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
     this.#options.clock.cancel(this.#timer);
     this.#connection?.destroy();
+    await this.#loading;
+  }
+
+  get #isStopped(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   #refreshSoon(minimumAgeMs: number): void {
-    if (this.#loading !== undefined || this.#stopped) return;
+    if (this.#loading !== undefined || this.#isStopped) return;
     if (this.#options.clock.now() - this.#loadedAt >= minimumAgeMs) void this.#refresh();
   }
 
@@ -92,6 +99,7 @@ export class StatementReader {
       ...replicas.filter((replica) => replica.sample !== undefined).map((replica) => replica.name),
     ];
     for (const name of names) {
+      if (this.#isStopped) return;
       try {
         await this.#loadFrom(name);
         return;
@@ -106,10 +114,11 @@ export class StatementReader {
     const { node } = this.#engine.nodeTraffic(name);
     const connection = await driver.connect(node, {
       timeoutMs: this.#engine.config.healthCheck.timeoutMs * 4,
+      signal: this.#stop.signal,
     });
     this.#connection = connection;
     try {
-      if (this.#stopped) return;
+      if (this.#isStopped) return;
       const loading = loadCatalogue((text) => rows(connection, text), this.#catalogue);
       const next = await withDeadline(clock, loading, {
         what: `reading the catalogue of "${name}"`,
@@ -126,7 +135,7 @@ export class StatementReader {
 
   #armTimer(): void {
     this.#options.clock.cancel(this.#timer);
-    if (this.#stopped) return;
+    if (this.#isStopped) return;
     this.#timer = this.#options.clock.schedule(REFRESH_EVERY_MS, () => void this.#refresh());
     this.#timer.unref();
   }

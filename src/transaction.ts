@@ -1,6 +1,7 @@
 /** `router.transaction()`: one transaction on one connection, committed or rolled back before it goes back to the pool. */
 import type { QueryResult, QueryResultRow } from "pg";
 import type { QueryInput } from "./driver/driver.ts";
+import { textOf } from "./driver/query-config.ts";
 import type { Lease } from "./driver/node-traffic.ts";
 import { meaningOf } from "./driver/sqlstate.ts";
 import { nodeLost, unknownOutcome } from "./engine.ts";
@@ -26,33 +27,50 @@ export interface Transaction {
   ): Promise<QueryResult<Row>>;
 }
 
+export interface TransactionCaller {
+  readonly context: CausalContext | undefined;
+  /** Whether a statement leaves something in its session, which COMMIT keeps. */
+  readonly leavesState: (text: string) => boolean;
+}
+
 export async function runTransaction<T>(
   engine: Engine,
   work: (transaction: Transaction) => Promise<T>,
   options: TransactionOptions,
-  context: CausalContext | undefined,
+  { context, leavesState }: TransactionCaller,
 ): Promise<T> {
   const readOnly = options.readOnly === true;
   const kind = readOnly && options.isolation !== "serializable" ? "read" : "write";
   const lease = await engine.lease({ kind, context });
   let clean = false;
+  let leftState = false;
   try {
     await lease.query(beginStatement(options));
     const result = await work({
       node: lease.node,
-      query: <Row extends QueryResultRow>(query: QueryInput, values?: unknown[]) =>
-        lease.query(query, values) as Promise<QueryResult<Row>>,
+      query: <Row extends QueryResultRow>(query: QueryInput, values?: unknown[]) => {
+        leftState ||= leavesState(textOf(query));
+        return lease.query(query, values) as Promise<QueryResult<Row>>;
+      },
     });
     await commit(lease, readOnly);
     clean = true;
     if (!readOnly && context !== undefined) context.writtenAt = engine.clock.now();
     return result;
   } catch (error) {
+    if (isUnknownOutcome(error)) {
+      if (context !== undefined) context.writtenAt = engine.clock.now();
+      throw error;
+    }
     clean = await rolledBack(lease, error);
     throw isLost(lease, error) ? nodeLost(lease.node, error) : error;
   } finally {
-    lease.release(!clean);
+    lease.release(!clean || leftState);
   }
+}
+
+function isUnknownOutcome(error: unknown): boolean {
+  return error instanceof RouterError && error.code === "UNKNOWN_OUTCOME";
 }
 
 function beginStatement({ readOnly, isolation }: TransactionOptions): string {

@@ -97,7 +97,9 @@ interface Tally {
   fromReplicas: number;
   fromPrimary: number;
   readonly byNode: Map<string, number>;
+  /** Indexes of the first of each. */
   readonly primaryReads: number[];
+  readonly replicaReads: number[];
 }
 
 /** Reads after a replica has been out and is certainly back. */
@@ -175,12 +177,14 @@ class Returns {
       fromPrimary: 0,
       byNode: new Map<string, number>(),
       primaryReads: [],
+      replicaReads: [],
     };
     this.#tallies.set(window, tally);
     const served = evidence?.[0];
     if (served === undefined) return;
     if (served.role === "replica") {
       tally.fromReplicas++;
+      if (tally.replicaReads.length < MAX_PROOF) tally.replicaReads.push(invoke, index);
       tally.byNode.set(served.node, (tally.byNode.get(served.node) ?? 0) + 1);
       return;
     }
@@ -208,7 +212,7 @@ class Returns {
     const expected = (tally.fromReplicas * weight) / total;
     if (expected < MIN_EXPECTED) return;
     this.#violations.add(
-      [],
+      tally.replicaReads,
       () =>
         `${name} served none of ${tally.fromReplicas} reads after it could serve again; its share is ${Math.floor(expected)}`,
     );

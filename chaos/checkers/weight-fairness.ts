@@ -5,6 +5,7 @@
  */
 import type { History, Testimony } from "../history/operation.ts";
 import { forEachOperation } from "../history/operations.ts";
+import { MAX_PROOF } from "./checker.ts";
 import type { CheckInput, Checker } from "./checker.ts";
 import { verdictOf, Violations } from "./verdict.ts";
 
@@ -193,36 +194,45 @@ function wrongShare(
   return undefined;
 }
 
+interface NodeAnswers {
+  count: number;
+  /** Indexes of the first of them. */
+  readonly first: number[];
+}
+
 interface Answers {
   /** Reads and transactions answered by each replica. */
-  readonly byNode: ReadonlyMap<string, number>;
+  readonly byNode: ReadonlyMap<string, NodeAnswers>;
   readonly byReplicas: number;
   /** A pick may have been spent on these too: answered by the primary, failed, or never answered. */
   readonly otherwise: number;
 }
 
 function answersOf(history: History): Answers {
-  const byNode = new Map<string, number>();
+  const byNode = new Map<string, NodeAnswers>();
   let byReplicas = 0;
   let otherwise = 0;
   forEachOperation(history, (invoke, completion) => {
     if (invoke.f !== "read" && invoke.f !== "transaction") return;
     const served = completion?.type === "ok" ? completion.evidence?.[0] : undefined;
-    if (served?.role !== "replica") {
+    if (completion === undefined || served?.role !== "replica") {
       otherwise++;
       return;
     }
     byReplicas++;
-    byNode.set(served.node, (byNode.get(served.node) ?? 0) + 1);
+    const answers = byNode.get(served.node) ?? { count: 0, first: [] };
+    byNode.set(served.node, answers);
+    answers.count++;
+    if (answers.first.length < MAX_PROOF) answers.first.push(completion.index);
   });
   return { byNode, byReplicas, otherwise };
 }
 
 function judgeZeroWeights({ policy }: CheckInput, { byNode }: Answers, violations: Violations): void {
   for (const { name, weight } of policy.replicas) {
-    const answered = byNode.get(name) ?? 0;
-    if (weight > 0 || answered === 0) continue;
-    violations.add([], () => `${name} has weight 0 and answered ${answered} reads`);
+    const answers = byNode.get(name);
+    if (weight > 0 || answers === undefined) continue;
+    violations.add(answers.first, () => `${name} has weight 0 and answered ${answers.count} reads`);
   }
 }
 
@@ -242,13 +252,14 @@ function judgeAnswers({ epochs, picks, apart }: Told, answers: Answers, violatio
   for (const epoch of epochs) {
     for (const name of epoch.picks) picked.set(name, (picked.get(name) ?? 0) + 1);
   }
-  for (const [name, answered] of answers.byNode) {
+  const told = epochs.map(({ picksIndex }) => picksIndex);
+  for (const [name, { count }] of answers.byNode) {
     const most = (picked.get(name) ?? 0) + apart;
-    if (answered <= most) continue;
-    violations.add([], () => `${name} answered ${answered} reads, but was picked ${most} times at most`);
+    if (count <= most) continue;
+    violations.add(told, () => `${name} answered ${count} reads, but was picked ${most} times at most`);
   }
   const accounted = answers.byReplicas + answers.otherwise + apart;
   if (picks > accounted + Math.ceil(picks / 100) + UNRECORDED_READS) {
-    violations.add([], () => `the router told ${picks} picks, clients account for ${accounted}`);
+    violations.add(told, () => `the router told ${picks} picks, clients account for ${accounted}`);
   }
 }

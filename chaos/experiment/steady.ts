@@ -1,19 +1,23 @@
-/** When the run may be measured: every replica that has a share has answered, and reads see heartbeats. Pure. */
+/** When the run may be measured: every replica that has a share has answered, reads see heartbeats, and writes work. Pure. */
 import type { RouterConfig } from "../../src/config/config.ts";
 import { budgets } from "../../src/config/budgets.ts";
 import type { HistoryDraft } from "../history/recorder.ts";
+import type { WorkloadSpec } from "../workload/spec.ts";
 
 /** Looks at what the workload records, once at each entry. */
 export class SteadyWatch {
   readonly #missing: Set<string>;
   #seesHeartbeats = false;
+  #writes: boolean;
 
-  constructor(policy: RouterConfig) {
+  constructor(policy: RouterConfig, spec: Pick<WorkloadSpec, "mix">) {
+    this.#writes = spec.mix.write === 0;
     this.#missing = new Set(policy.replicas.filter(({ weight }) => weight > 0).map(({ name }) => name));
   }
 
   note(draft: HistoryDraft): void {
     if (draft.type !== "ok") return;
+    if (draft.f === "write") this.#writes = true;
     for (const { node, heartbeat } of draft.evidence ?? []) {
       this.#missing.delete(node);
       if (heartbeat > 0) this.#seesHeartbeats = true;
@@ -21,12 +25,16 @@ export class SteadyWatch {
   }
 
   get isSteady(): boolean {
-    return this.#missing.size === 0 && this.#seesHeartbeats;
+    return this.#missing.size === 0 && this.#seesHeartbeats && this.#writes;
   }
 
-  /** Replicas that have answered nothing yet. */
-  get missing(): readonly string[] {
-    return [...this.#missing];
+  /** What there was no sign of yet, in words. */
+  get missing(): string {
+    return [
+      ...[...this.#missing].map((name) => `an answer from ${name}`),
+      ...(this.#seesHeartbeats ? [] : ["a heartbeat"]),
+      ...(this.#writes ? [] : ["a write that succeeded"]),
+    ].join(", ");
   }
 }
 

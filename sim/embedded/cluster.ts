@@ -71,6 +71,8 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {})
   const giveUp = (): void => void lease.end();
   signal?.addEventListener("abort", giveUp, { once: true });
   try {
+    // Told to stop while the programs were looked for: the listeners below would hear of it too late.
+    options.signal?.throwIfAborted();
     const cluster = await EmbeddedCluster.create({ options, owner, binaries, lease, clock, startedAt });
     signal?.throwIfAborted();
     return cluster;

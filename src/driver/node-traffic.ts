@@ -16,7 +16,7 @@ import type {
   QueryInput,
 } from "./driver.ts";
 import { ownConfig } from "./query-config.ts";
-import { meaningOf, sqlstateOf } from "./sqlstate.ts";
+import { isFatal, meaningOf, sqlstateOf } from "./sqlstate.ts";
 
 export type NodeRole = "primary" | "replica";
 
@@ -43,6 +43,8 @@ export interface NodeTrafficOptions {
 
 /** Something that waits for this node and can be told to stop. */
 interface Job {
+  /** Has no connection yet, so that nothing has been sent. */
+  readonly isWaiting: boolean;
   abort(error: Error): void;
 }
 
@@ -50,7 +52,8 @@ export class NodeTraffic {
   readonly node: NodeConfig;
   readonly #options: NodeTrafficOptions;
   readonly #inFlight = new Set<Job>();
-  readonly #retired: Promise<void>[] = [];
+  /** Pools that hand out no more, until their last connection has been closed. */
+  readonly #retired = new Map<ConnectionPool, Promise<void>>();
   #pool: ConnectionPool;
   #whenIdle: (() => void)[] = [];
 
@@ -96,12 +99,18 @@ export class NodeTraffic {
 
   /** The node has been declared down: ends what is in flight and what is idle, and starts over with a new pool. */
   abandon(): void {
-    const reason = new RouterError("NODE_LOST", `"${this.node.name}" was declared down`, {
-      node: this.node.name,
-    });
-    for (const job of this.#inFlight) job.abort(reason);
-    this.#retire();
+    const lost = this.#pool;
+    // First: what is let go may come back at once.
     this.#pool = this.#openPool();
+    this.#abort(this.#lostError("was declared down"));
+    this.#retire(lost);
+    lost.destroy();
+  }
+
+  /** The node may not serve for now: what still waits for a connection goes elsewhere, what runs finishes. */
+  letGoWaiting(): void {
+    const reason = this.#lostError("was evicted before a connection came free");
+    for (const job of [...this.#inFlight]) if (job.isWaiting) job.abort(reason);
   }
 
   /** Resolves when nothing is in flight. */
@@ -110,9 +119,17 @@ export class NodeTraffic {
     return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
+  /** Hands out no connection any more; resolves when the last one has been given back and closed. */
   async end(): Promise<void> {
-    this.#retire();
-    await Promise.all(this.#retired);
+    this.#retire(this.#pool);
+    await Promise.all(this.#retired.values());
+  }
+
+  /** Ends everything at once: what runs, what waits, and what is held by somebody who may never let go. */
+  close(reason: Error): void {
+    this.#retire(this.#pool);
+    this.#abort(reason);
+    for (const pool of this.#retired.keys()) pool.destroy();
   }
 
   /** @internal for the jobs of this file */
@@ -144,17 +161,25 @@ export class NodeTraffic {
   /** @internal */
   wrongRoleError(): RouterError {
     const is = this.#options.role === "replica" ? "is no longer a standby" : "is a standby";
-    return new RouterError("NODE_LOST", `"${this.node.name}" ${is}`, { node: this.node.name });
+    return this.#lostError(is);
+  }
+
+  #lostError(what: string): RouterError {
+    return new RouterError("NODE_LOST", `"${this.node.name}" ${what}`, { node: this.node.name });
+  }
+
+  #abort(reason: Error): void {
+    for (const job of [...this.#inFlight]) job.abort(reason);
   }
 
   #openPool(): ConnectionPool {
     return this.#options.driver.openPool(this.node, () => this.suspect(), this.#options.onPoolEvent);
   }
 
-  #retire(): void {
-    const ended = this.#pool.end();
-    this.#retired.push(ended);
-    void ended.finally(() => this.#retired.splice(this.#retired.indexOf(ended), 1));
+  #retire(pool: ConnectionPool): void {
+    if (this.#retired.has(pool)) return;
+    const ended = pool.end().finally(() => this.#retired.delete(pool));
+    this.#retired.set(pool, ended);
   }
 }
 
@@ -172,6 +197,10 @@ class Run implements Job {
   readonly #finish: Finish<QueryResult>;
   #connection: PooledConnection | undefined;
   #finished = false;
+
+  get isWaiting(): boolean {
+    return this.#connection === undefined;
+  }
 
   constructor(
     traffic: NodeTraffic,
@@ -253,9 +282,14 @@ class Run implements Job {
  * timeout of `pg`) may leave the statement running on it.
  */
 function leavesConnectionWell(error: unknown): boolean {
-  if (sqlstateOf(error) === undefined) return false;
+  if (sqlstateOf(error) === undefined || isFatal(error)) return false;
   const meaning = meaningOf(error);
-  return meaning === "statement" || meaning === "refused-by-standby" || meaning === "unknown-object";
+  return (
+    meaning === "statement" ||
+    meaning === "refused-by-standby" ||
+    meaning === "unknown-object" ||
+    meaning === "recovery-conflict"
+  );
 }
 
 function isNodeTrouble(error: unknown): boolean {
@@ -269,6 +303,10 @@ class PendingLease implements Job {
   readonly #finish: Finish<Lease>;
   #lease: Lease | undefined;
   #finished = false;
+
+  get isWaiting(): boolean {
+    return this.#lease === undefined;
+  }
 
   constructor(traffic: NodeTraffic, finish: Finish<Lease>) {
     this.#traffic = traffic;

@@ -219,6 +219,7 @@ class PgConnectionPool implements ConnectionPool {
   /** Everything that has a socket, also while it connects and while it says goodbye. */
   readonly #clients = new Set<RoleAwareClient>();
   #whenClosed: (() => void) | undefined;
+  #ended: Promise<void> | undefined;
 
   constructor(node: NodeConfig, door: Door, { onLost, onEvent }: PoolListeners) {
     this.#node = node;
@@ -295,7 +296,13 @@ class PgConnectionPool implements ConnectionPool {
     return { total: totalCount, idle: idleCount, waiting: waitingCount, expired: expiredCount };
   }
 
-  async end(): Promise<void> {
+  /** Safe to call twice: who waits too long for connections that are out asks again, after destroying them. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
     await this.#pool.end();
     if (this.#clients.size === 0) return;
     // Those that were ended close by themselves; one that failed to connect may have been left as it was.
@@ -307,7 +314,7 @@ class PgConnectionPool implements ConnectionPool {
 
   destroy(): void {
     // Ended first, so that `pg` does not take what follows for a loss. It was ended before when `end` takes too long.
-    if (!this.#pool.ending) void this.#pool.end();
+    void this.end();
     this.#destroySockets();
   }
 

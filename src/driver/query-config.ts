@@ -46,11 +46,14 @@ export function textOf(input: unknown): string {
 
 /** The name of a prepared statement, when it has one. */
 export function nameOf(input: unknown): string | undefined {
-  const name = typeof input === "object" ? (input as { name?: unknown } | null)?.name : undefined;
+  if (typeof input !== "object" || input === null || !("name" in input)) return undefined;
+  const { name } = input;
   return typeof name === "string" && name !== "" ? name : undefined;
 }
 
 /** The same statement, to be planned afresh instead of by its name. */
 export function unnamed(input: QueryInput): QueryInput {
-  return typeof input === "string" ? input : ({ ...(ownConfig(input) as object), name: undefined } as QueryInput);
+  return typeof input === "string"
+    ? input
+    : ({ ...(ownConfig(input) as object), name: undefined } as QueryInput);
 }

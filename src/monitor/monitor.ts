@@ -27,6 +27,9 @@ export interface MonitorOptions {
   readonly listener: MonitorListener;
 }
 
+/** How long a WAL message usually takes to be replayed on a replica, with some to spare. */
+const NUDGE_ARRIVES_MS = 25;
+
 /** A timer this late says that the event loop was blocked, not that nobody answered. */
 const LATE_MS = 50;
 
@@ -44,6 +47,8 @@ interface Loop {
   running: Promise<void> | undefined;
   /** A probe was asked for while one was running. */
   again: boolean;
+  /** A nudge was, and follows it. */
+  nudge: boolean;
   failures: number;
   pooler: boolean;
 }
@@ -76,7 +81,8 @@ export class Monitor {
     this.#healthCheck = healthCheck;
     for (const loop of this.#loops.values()) {
       if (!nodes.includes(loop.node)) this.#drop(loop);
-      else if (!keepsPace && loop.running === undefined) this.#startAt(loop, loop.startedAt + healthCheck.intervalMs);
+      else if (!keepsPace && loop.running === undefined)
+        this.#startAt(loop, loop.startedAt + healthCheck.intervalMs);
     }
     if (!keepsPace) this.#beat();
     for (const node of nodes) {
@@ -88,6 +94,7 @@ export class Monitor {
         startedAt: Number.NEGATIVE_INFINITY,
         running: undefined,
         again: false,
+        nudge: false,
         failures: 0,
         pooler: false,
       };
@@ -104,16 +111,28 @@ export class Monitor {
     else loop.again = true;
   }
 
+  /** Nudges at once, or right after the probe that is running: its own answer may be what asked for it. */
   nudge(primary: string): void {
     const loop = this.#loops.get(primary);
-    if (loop === undefined || loop.running !== undefined) return;
-    withDeadline(this.#clock, loop.probe.nudge(), {
-      what: "the nudge",
-      timeoutMs: this.#healthCheck.timeoutMs,
-    }).catch((error: unknown) => {
+    if (loop === undefined) return;
+    loop.nudge = true;
+    if (loop.running === undefined) this.#run(loop, this.#nudge(loop));
+  }
+
+  async #nudge(loop: Loop): Promise<void> {
+    if (!loop.nudge || this.#stopped || !this.#isWatched(loop)) return;
+    loop.nudge = false;
+    try {
+      await withDeadline(this.#clock, loop.probe.nudge(), {
+        what: "the nudge",
+        timeoutMs: this.#healthCheck.timeoutMs,
+      });
+    } catch (error) {
+      // The next probe must not wait behind it.
+      if (error instanceof DeadlineError) loop.probe.reset();
       // A connection that was lost is the next probe's business.
-      if (!this.#stopped && meaningOf(error) === "statement") this.#listener.nudgeFailed(error);
-    });
+      else if (!this.#stopped && meaningOf(error) === "statement") this.#listener.nudgeFailed(error);
+    }
   }
 
   async stop(): Promise<void> {
@@ -143,12 +162,24 @@ export class Monitor {
     const startedAt = this.#clock.now();
     loop.startedAt = startedAt;
     loop.again = false;
-    loop.running = this.#probe(loop, startedAt).finally(() => {
+    this.#run(
+      loop,
+      this.#probe(loop, startedAt).then(() => this.#nudge(loop)),
+    );
+  }
+
+  /** One thing at a time on the node's connection; then the next probe, when it is due. */
+  #run(loop: Loop, task: Promise<void>): void {
+    this.#clock.cancel(loop.timer);
+    loop.running = task.finally(() => {
       loop.running = undefined;
       if (this.#stopped || !this.#isWatched(loop)) return;
       // After the first failure the next probe is immediate: the budget counts on it.
       if (loop.failures === 1) this.#start(loop);
-      else this.#startAt(loop, loop.again ? this.#soonest(loop) : startedAt + this.#healthCheck.intervalMs);
+      else {
+        const dueAt = loop.startedAt + this.#healthCheck.intervalMs;
+        this.#startAt(loop, loop.again ? this.#soonest(loop) : dueAt);
+      }
     });
   }
 

@@ -10,8 +10,8 @@ export function lagBoundMs(view: ClusterView, replica: ReplicaState, now: number
   if (replica.sample?.role !== "replica") return undefined;
   const behindPeers = isPrimaryUnknown(view, now) ? behindPeersMs(view, replica) : 0;
   if (replica.coveredAt === undefined) {
-    // Without any sample of the primary the peers are all there is to judge by.
-    return view.ring === undefined && view.primary.standing.kind === "down" ? behindPeers : undefined;
+    // With nothing of the primary's to go by, the peers are all there is to judge by.
+    return view.primary.standing.kind === "down" ? behindPeers : undefined;
   }
   return Math.max(0, knownUntil(view, now) - replica.coveredAt, behindPeers ?? 0);
 }
@@ -42,9 +42,20 @@ export function isPrimaryUnknown(view: ClusterView, now: number): boolean {
   return view.primary.standing.kind !== "up" || now > view.primary.sampledAt + intervalMs + timeoutMs;
 }
 
-/** Until when the primary's position is known: now, or when its next probe was due. */
+/** Until when the primary's position is known: now, or when its next answer was due. */
 export function knownUntil(view: ClusterView, now: number): number {
-  return Math.min(now, view.primary.sampledAt + view.config.healthCheck.intervalMs);
+  return Math.min(now, answerDueAt(view));
+}
+
+/**
+ * When the bounds stop growing for want of the primary's next answer. A probe may take its whole timeout, and the bound grows
+ * meanwhile; but only as far as a replica that is well (at most two intervals late by then) stays below the threshold.
+ */
+export function answerDueAt({ config, primary }: ClusterView): number {
+  const { intervalMs, timeoutMs } = config.healthCheck;
+  const threshold = config.replicaLagThresholdMs;
+  const room = threshold === "off" ? timeoutMs : threshold - 3 * intervalMs;
+  return primary.sampledAt + intervalMs + Math.max(0, Math.min(timeoutMs, room));
 }
 
 function behindPeersMs(view: ClusterView, replica: ReplicaState): number | undefined {

@@ -99,3 +99,8 @@ export interface Classification {
   /** It names something the catalogue does not know. The next catalogue may judge otherwise. */
   readonly missed: boolean;
 }
+
+/** A connection that it ran on outside a client of its caller's cannot be used by anybody else. */
+export function leavesState({ pinsSession, reason }: Classification): boolean {
+  return pinsSession || reason === "multi-statement";
+}

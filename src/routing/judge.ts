@@ -45,7 +45,7 @@ function wrongNode(view: ClusterView, replica: ReplicaState, limit: LagLimit): O
     };
   }
   // A primary that was sampled earlier may have moved on to that timeline since: no ground to evict, none to readmit.
-  const isCurrent = limit === "readmit" || view.primary.sampledAt >= replica.sampledAt;
+  const isCurrent = limit === "readmit" || view.primary.sampledAt >= replica.answeredAt;
   if (sample.timeline > primary.timeline && isCurrent) {
     return {
       reason: "wrong-timeline",
@@ -81,7 +81,8 @@ function lagging(
     return { reason: "lagging", basis: `lag bound ${Math.ceil(bound)} ms above ${limitMs} ms` };
   }
   const oldest = view.ring?.entries[0];
-  if (oldest !== undefined && now - oldest.at > limitMs) {
+  // While the primary is away nothing can be reached that is newer than what the peers have.
+  if (oldest !== undefined && view.primary.standing.kind === "up" && now - oldest.at > limitMs) {
     return {
       reason: "lagging",
       basis: `it has not reached where the primary was ${Math.ceil(now - oldest.at)} ms ago`,

@@ -50,8 +50,20 @@ export function withPrimarySample(
   // Equal positions keep the newest time: nothing has been written in between.
   const standsStill = last !== undefined && last.insert === entry.insert && last.flush === entry.flush;
   const entries = standsStill ? [...kept.slice(0, -1), entry] : [...kept, entry];
-  return { systemId: sample.systemId, timeline: sample.timeline, entries };
+  return { systemId: sample.systemId, timeline: sample.timeline, entries: thinned(entries) };
 }
+
+/**
+ * A long threshold needs no fine ring: above the limit every other entry of the older half goes. A replica then counts as
+ * covered by an older entry, so its bound stays a bound.
+ */
+function thinned(entries: readonly RingEntry[]): readonly RingEntry[] {
+  if (entries.length <= MAX_ENTRIES) return entries;
+  const half = Math.floor(entries.length / 2);
+  return entries.filter((_entry, i) => i >= half || i % 2 === 0);
+}
+
+const MAX_ENTRIES = 1024;
 
 function compact(entries: readonly RingEntry[], oldest: number): readonly RingEntry[] {
   // One entry older than the horizon stays: it tells `lagging` from `unknown`.

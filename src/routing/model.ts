@@ -58,8 +58,9 @@ export interface ReplicaState {
   readonly suspect: boolean;
   /** What the last probe found, which may be a primary. */
   readonly sample: NodeSample | undefined;
-  /** When the probe that gave {@link sample} was sent. */
+  /** When the probe that gave {@link sample} was sent, and when it answered. */
   readonly sampledAt: number;
+  readonly answeredAt: number;
   /** Everything acknowledged before this time has been replayed; `undefined` = not measurable. */
   readonly coveredAt: number | undefined;
   /** The furthest position it has been seen at, and the timeline that was on. */

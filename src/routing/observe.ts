@@ -3,7 +3,7 @@
  * First the event is taken down as a fact, then every replica's standing is judged anew, then who serves follows.
  */
 import type { RouterConfig } from "../config/config.ts";
-import { isPrimaryUnknown, knownUntil, thawsAt } from "./bound.ts";
+import { answerDueAt, isPrimaryUnknown, knownUntil, thawsAt } from "./bound.ts";
 import { servingCandidates } from "./eligible.ts";
 import { coveredAt, withPrimarySample } from "./lag.ts";
 import type { LagRing } from "./lag.ts";
@@ -56,6 +56,7 @@ function newReplica(
     suspect: false,
     sample: undefined,
     sampledAt: at,
+    answeredAt: at,
     coveredAt: undefined,
     furthest: undefined,
     gapSince: undefined,
@@ -174,7 +175,7 @@ function notePrimaryFailure(view: ClusterView, at: number): PrimaryState {
   };
 }
 
-function noteReplicaSample(view: ClusterView, { node, sample, sentAt }: Sampled): ClusterView {
+function noteReplicaSample(view: ClusterView, { node, sample, sentAt, at }: Sampled): ClusterView {
   const known = view.replicas.find((replica) => replica.name === node);
   // Sent before our own clock jumped, or before the name stood for this server.
   if (known === undefined || sentAt < known.sampledAt) return view;
@@ -185,6 +186,7 @@ function noteReplicaSample(view: ClusterView, { node, sample, sentAt }: Sampled)
       consecutive: { ...replica.consecutive, failed: 0 },
       sample,
       sampledAt: sentAt,
+      answeredAt: at,
     };
     if (sample.role === "primary") return { ...next, coveredAt: undefined, gapSince: undefined };
     const wentBack = isBefore(sample, replica.sample);
@@ -290,6 +292,7 @@ function withoutMeasurements(view: ClusterView, at: number): ClusterView {
       consecutive: { failed: 0, passed: 0 },
       sample: undefined,
       sampledAt: at,
+      answeredAt: at,
       coveredAt: undefined,
       gapSince: undefined,
     })),
@@ -358,7 +361,7 @@ function isFallback(view: ClusterView, someServe: boolean): boolean {
 function nextChangeAt(view: ClusterView, now: number): number {
   let next = Number.POSITIVE_INFINITY;
   const threshold = view.config.replicaLagThresholdMs;
-  const known = view.primary.sampledAt + view.config.healthCheck.intervalMs;
+  const known = answerDueAt(view);
   const thaw = thawsAt(view) + 1;
   for (const { standing, coveredAt: covered } of view.replicas) {
     if (standing.kind !== "eligible" && standing.kind !== "probation") continue;

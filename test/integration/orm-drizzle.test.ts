@@ -115,7 +115,8 @@ describe("Drizzle over the router", () => {
   });
 
   it("reads a session's own writes while replication is late, and stale ones without a session", async () => {
-    const write = (value: number): Promise<unknown> => db.update(counter).set({ value }).where(eq(counter.id, 1));
+    const write = (value: number): Promise<unknown> =>
+      db.update(counter).set({ value }).where(eq(counter.id, 1));
     const read = async (): Promise<number | undefined> =>
       (await db.select().from(counter).where(eq(counter.id, 1)))[0]?.value;
     await withReplicationDelayed(cluster, 500, async () => {
@@ -126,7 +127,11 @@ describe("Drizzle over the router", () => {
   });
 
   it("shares reads among the replicas, prepared ones and read-only transactions too", async () => {
-    const byName = db.select().from(author).where(eq(author.id, sql.placeholder("id"))).prepare("author_by_id");
+    const byName = db
+      .select()
+      .from(author)
+      .where(eq(author.id, sql.placeholder("id")))
+      .prepare("author_by_id");
     expectSpread(
       await decisionsDuring(async () => {
         for (let i = 0; i < 10; i++) {

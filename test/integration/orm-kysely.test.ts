@@ -91,12 +91,16 @@ describe("Kysely over the router", () => {
     const tx = await db.startTransaction().execute();
     await sql`select 1/0`.execute(tx).catch(() => {});
     await expect(tx.commit().execute()).rejects.toThrow();
-    await tx.rollback().execute().catch(() => {});
+    await tx
+      .rollback()
+      .execute()
+      .catch(() => {});
   });
 
   it("streams through a cursor, and stops early", async () => {
     const titles: string[] = [];
-    for await (const { title } of db.selectFrom("book").selectAll().orderBy("id").stream(2)) titles.push(title);
+    for await (const { title } of db.selectFrom("book").selectAll().orderBy("id").stream(2))
+      titles.push(title);
     expect(titles).toEqual(["notes", "compilers", "bugs"]);
     for await (const { id } of db.selectFrom("book").selectAll().orderBy("id").stream(1)) if (id === 1) break;
     expect(router.status().pools).toMatchObject({
@@ -122,10 +126,20 @@ describe("Kysely over the router", () => {
     const read = async (on: Kysely<Database>): Promise<number | undefined> =>
       (await on.selectFrom("counter").select("value").where("id", "=", 1).executeTakeFirst())?.value;
     await withReplicationDelayed(cluster, 500, async () => {
-      const stale = await db.connection().execute((one) => countStale((value) => write(one, value), () => read(one)));
+      const stale = await db.connection().execute((one) =>
+        countStale(
+          (value) => write(one, value),
+          () => read(one),
+        ),
+      );
       expect(stale).toBe(0);
       // The proof that the delay was there to be seen.
-      expect(await countStale((value) => write(db, value), () => read(db))).toBeGreaterThan(0);
+      expect(
+        await countStale(
+          (value) => write(db, value),
+          () => read(db),
+        ),
+      ).toBeGreaterThan(0);
     });
   });
 

@@ -44,7 +44,12 @@ describe("Prisma over the router", () => {
   });
 
   it("reads relations", async () => {
-    expect(await prisma.author.findMany({ include: { books: { orderBy: { id: "asc" } } }, orderBy: { id: "asc" } })).toEqual([
+    expect(
+      await prisma.author.findMany({
+        include: { books: { orderBy: { id: "asc" } } },
+        orderBy: { id: "asc" },
+      }),
+    ).toEqual([
       { id: 1, name: "ada", books: [{ id: 1, title: "notes", author_id: 1 }] },
       {
         id: 2,
@@ -97,7 +102,8 @@ describe("Prisma over the router", () => {
   });
 
   it("reads a session's own writes while replication is late, and stale ones without a session", async () => {
-    const write = (value: number): Promise<unknown> => prisma.counter.update({ where: { id: 1 }, data: { value } });
+    const write = (value: number): Promise<unknown> =>
+      prisma.counter.update({ where: { id: 1 }, data: { value } });
     const read = async (): Promise<number | undefined> =>
       (await prisma.counter.findUnique({ where: { id: 1 } }))?.value;
     await withReplicationDelayed(cluster, 500, async () => {

@@ -43,11 +43,22 @@ const Author = new EntitySchema<Author>({
 const Book = new EntitySchema<Book>({
   name: "book",
   columns: { id: { type: Number, primary: true }, title: { type: String } },
-  relations: { author: { type: "many-to-one", target: "author", joinColumn: { name: "author_id" }, inverseSide: "books" } },
+  relations: {
+    author: {
+      type: "many-to-one",
+      target: "author",
+      joinColumn: { name: "author_id" },
+      inverseSide: "books",
+    },
+  },
 });
 const Tick = new EntitySchema<Tick>({
   name: "tick",
-  columns: { id: { type: Number, primary: true, generated: "identity" }, batch: { type: Number }, half: { type: Number } },
+  columns: {
+    id: { type: Number, primary: true, generated: true },
+    batch: { type: Number },
+    half: { type: Number },
+  },
 });
 const Counter = new EntitySchema<Counter>({
   name: "counter",
@@ -79,10 +90,19 @@ describe("TypeORM over the router", () => {
   });
 
   it("reads relations", async () => {
-    const found = await source.getRepository(Author).find({ relations: { books: true }, order: { id: "ASC", books: { id: "ASC" } } });
+    const found = await source
+      .getRepository(Author)
+      .find({ relations: { books: true }, order: { id: "ASC", books: { id: "ASC" } } });
     expect(found).toEqual([
       { id: 1, name: "ada", books: [{ id: 1, title: "notes" }] },
-      { id: 2, name: "grace", books: [{ id: 2, title: "compilers" }, { id: 3, title: "bugs" }] },
+      {
+        id: 2,
+        name: "grace",
+        books: [
+          { id: 2, title: "compilers" },
+          { id: 3, title: "bugs" },
+        ],
+      },
     ]);
   });
 
@@ -98,7 +118,9 @@ describe("TypeORM over the router", () => {
   it("goes on after a statement failed in a nested transaction", async () => {
     await source.transaction(async (manager) => {
       await manager.insert(Tick, { batch: 900, half: 1 });
-      await expect(manager.transaction((inner) => inner.insert(Author, { id: 1, name: "ada" }))).rejects.toThrow();
+      await expect(
+        manager.transaction((inner) => inner.insert(Author, { id: 1, name: "ada" })),
+      ).rejects.toThrow();
       await manager.insert(Tick, { batch: 900, half: 2 });
     });
     const halves = await cluster.sql("primary", "select half from tick where batch = 900 order by half");

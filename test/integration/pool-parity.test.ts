@@ -18,7 +18,10 @@ describe("the router's pool does as pg.Pool does", () => {
     const { user } = cluster.credentials.application;
     await cluster.sql("primary", "create table people (id int primary key, name text, born int)");
     await cluster.sql("primary", `grant all on people to ${user}`);
-    await cluster.sql("primary", "insert into people values (1, 'ada', 1815), (2, 'grace', 1906), (3, 'edsger', 1930)");
+    await cluster.sql(
+      "primary",
+      "insert into people values (1, 'ada', 1815), (2, 'grace', 1906), (3, 'edsger', 1930)",
+    );
     await cluster.settled(10_000);
     router = await routerOver(cluster);
     plain = plainPool(cluster);
@@ -48,7 +51,9 @@ describe("the router's pool does as pg.Pool does", () => {
     );
     expect(normal(actual)).toEqual(normal(expected));
     // After an error the server says a moment later that it is ready: only then is the connection given back.
-    await expect.poll(() => Object.values(router.status().pools).map(({ inFlight }) => inFlight)).toEqual([0, 0, 0, 0]);
+    await expect
+      .poll(() => Object.values(router.status().pools).map(({ inFlight }) => inFlight))
+      .toEqual([0, 0, 0, 0]);
   });
 });
 
@@ -58,7 +63,8 @@ function normal(value: unknown): unknown {
   if (value instanceof Error) return normalError(value);
   if (typeof value === "string") return anonymous(value);
   if (Array.isArray(value)) return value.map(normal);
-  if (value === null || typeof value !== "object" || value instanceof Date || Buffer.isBuffer(value)) return value;
+  if (value === null || typeof value !== "object" || value instanceof Date || Buffer.isBuffer(value))
+    return value;
   if ("command" in value && "fields" in value) return normalResult(value as never);
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, normal(part)]));
 }
@@ -68,7 +74,13 @@ function normalError(error: Error): unknown {
   return normal({ ...fields, name: error.name, message: error.message, class: error.constructor.name });
 }
 
-function normalResult({ command, rowCount, rows, fields, oid }: {
+function normalResult({
+  command,
+  rowCount,
+  rows,
+  fields,
+  oid,
+}: {
   command: unknown;
   rowCount: unknown;
   rows: unknown;

@@ -499,7 +499,11 @@ function note(witness: Witness, event: ViewEvent, changes: ReturnType<typeof obs
 }
 
 /** Down, or silent for longer than an interval and a timeout (500 ms each). */
-function wasUnknown({ primary }: Witness, at: number, changes: ReturnType<typeof observe>["changes"]): boolean {
+function wasUnknown(
+  { primary }: Witness,
+  at: number,
+  changes: ReturnType<typeof observe>["changes"],
+): boolean {
   if (primary === undefined) return false;
   return changes.some(({ kind }) => kind === "primary-up") || at > primary.sentAt + 1000;
 }

@@ -120,7 +120,8 @@ describe("the lag bound", () => {
     expect(timeline.bound("r1")).toBe(200);
     timeline.after(800).fails("primary");
     const frozen = timeline.bound("r1");
-    expect(frozen).toBe(INTERVAL);
+    // Its next probe might have taken its whole timeout; no answer can be newer than that.
+    expect(frozen).toBe(INTERVAL + TIMEOUT);
     for (let i = 0; i < 200; i++) timeline.after(500).fails("primary").replica("r1", 200).replica("r2", 200);
     expect(timeline.bound("r1")).toBe(frozen);
     expect(timeline.standing("r1")).toBe("eligible");
@@ -128,14 +129,26 @@ describe("the lag bound", () => {
     expect(timeline.told()).not.toContain("evicted r1");
   });
 
+  test("grows for want of an answer only as far as a replica that is well stays below the threshold", () => {
+    const atTheFloor = {
+      replicaLagThresholdMs: 2 * INTERVAL + TIMEOUT,
+      readmitLagThresholdMs: 2 * INTERVAL + TIMEOUT,
+    };
+    const timeline = new Timeline(atTheFloor).allAt(100).after(500).primary(200).replica("r1", 100);
+    expect(timeline.bound("r1")).toBe(INTERVAL);
+    timeline.after(60_000).fails("primary", "primary");
+    expect(timeline.bound("r1")).toBe(2 * INTERVAL);
+    expect(timeline.standing("r1")).toBe("eligible");
+  });
+
   test("shrinks while the primary is lost when the replica replays what it had received", () => {
     const timeline = new Timeline().allAt(100).after(500).primary(200).after(500).primary(300).after(1500);
     timeline.fails("primary", "primary");
-    expect(timeline.bound("r1")).toBe(1500);
+    expect(timeline.bound("r1")).toBe(1500 + TIMEOUT);
     timeline.replica("r1", 200);
-    expect(timeline.bound("r1")).toBe(1000);
+    expect(timeline.bound("r1")).toBe(1000 + TIMEOUT);
     timeline.replica("r1", 300);
-    expect(timeline.bound("r1")).toBe(500);
+    expect(timeline.bound("r1")).toBe(500 + TIMEOUT);
   });
 
   test("follows the peers while the primary is lost: who falls behind them is evicted", () => {

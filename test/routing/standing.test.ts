@@ -236,6 +236,13 @@ describe("an evicted replica returns", () => {
     }
   });
 
+  test("also when that other one answered before the primary said which cluster this is", () => {
+    const timeline = new Timeline().replica("r1", 9_000_000, { systemId: "other" }).primary(5000);
+    expect(timeline.standing("r1")).toBe("evicted wrong-system");
+    timeline.rounds(2);
+    expect(timeline.standing("r1")).toBe("eligible");
+  });
+
   test("but is still measured by its past when it comes back from another cluster's", () => {
     const timeline = new Timeline().allAt(5000).replica("r1", 10, { systemId: "other" }).replica("r1", 4000);
     expect(timeline.standing("r1")).toBe("evicted behind");

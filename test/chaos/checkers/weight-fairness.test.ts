@@ -10,8 +10,8 @@ const WEIGHTS = { "replica-1": 2, "replica-2": 1 };
 /** One epoch with these picks (1 or 2), each of which a client saw answered. */
 function epoch(picks: string, { answered = picks, apart = 0, weights = WEIGHTS } = {}): HistoryBuilder {
   const builder = new HistoryBuilder().tell(0, { kind: "epoch", epoch: 1, weights });
-  [...answered].forEach((n, i) => builder.read({ at: 10 + 10 * i, node: `replica-${n}` }));
-  const names = [...picks].map((n) => `replica-${n}`);
+  answered.split("").forEach((n, i) => builder.read({ at: 10 + 10 * i, node: `replica-${n}` }));
+  const names = picks.split("").map((n) => `replica-${n}`);
   return builder.tell(9_000, { kind: "epoch-picks", epoch: 1, picks: names, apart });
 }
 
