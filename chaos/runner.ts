@@ -138,8 +138,11 @@ function verdictOf(
   troubles: readonly string[],
 ): Pick<ScenarioResult, "status" | "reason"> {
   const doubts = verdicts.filter((verdict) => verdict.status === "unknown");
-  const [reason = status === "unknown" ? doubts.map(({ checker, summary }) => `${checker}: ${summary}`)[0] : undefined] =
-    troubles;
+  const [
+    reason = status === "unknown"
+      ? doubts.map(({ checker, summary }) => `${checker}: ${summary}`)[0]
+      : undefined,
+  ] = troubles;
   return {
     status: status === "pass" && troubles.length > 0 ? "unknown" : status,
     ...(reason === undefined ? {} : { reason }),
@@ -148,7 +151,7 @@ function verdictOf(
 
 function unjudged(
   scenario: Scenario,
-  options: ScenarioOptions,
+  options: SharedOptions,
   found: { readonly status: "skipped" | "unknown"; readonly reason: string; readonly tookMs: number },
 ): ScenarioResult {
   return {
@@ -233,10 +236,17 @@ class Run {
     const { world, signal, openHost = threadHost } = this.#options;
     const { clock, cluster } = world;
     this.progress("set up");
-    await using host = openHost({ setting: this.#setting(), subject: this.#options.subject, receive: (batch) => this.#receive(batch) });
+    await using host = openHost({
+      setting: this.#setting(),
+      subject: this.#options.subject,
+      receive: (batch) => this.#receive(batch),
+    });
     this.#end = signal === undefined ? host.lost : AbortSignal.any([signal, host.lost]);
     // Only while it is waited for is a host that is lost a failure of this run.
-    const [facts] = await Promise.all([this.#unlessEnded(host.load()), this.#unlessEnded(this.#createTables())]);
+    const [facts] = await Promise.all([
+      this.#unlessEnded(host.load()),
+      this.#unlessEnded(this.#createTables()),
+    ]);
     this.claims = facts.claims;
     await this.#resources("before-start", facts.handles);
     await using heartbeat = new Heartbeat({
@@ -395,9 +405,7 @@ class Run {
       const onAbort = (): void => reject(signal.reason as Error);
       if (signal.aborted) onAbort();
       signal.addEventListener("abort", onAbort, { once: true });
-      task
-        .finally(() => signal.removeEventListener("abort", onAbort))
-        .then(resolve, reject);
+      task.finally(() => signal.removeEventListener("abort", onAbort)).then(resolve, reject);
     });
   }
 

@@ -56,7 +56,9 @@ export function policyLike(user: RouterConfig): PolicyFor {
         queryTimeout: user.queryTimeoutMs === undefined ? "off" : ms(user.queryTimeoutMs),
         enableReadWriteSeparation: user.enableReadWriteSeparation,
         replicaLagThreshold: user.replicaLagThresholdMs === "off" ? "off" : ms(user.replicaLagThresholdMs),
-        ...(user.readmitLagThresholdMs === "off" ? {} : { readmitLagThreshold: ms(user.readmitLagThresholdMs) }),
+        ...(user.readmitLagThresholdMs === "off"
+          ? {}
+          : { readmitLagThreshold: ms(user.readmitLagThresholdMs) }),
         healthCheck: {
           interval: ms(healthCheck.intervalMs),
           timeout: ms(healthCheck.timeoutMs),
@@ -117,7 +119,13 @@ export function describePolicy(policy: RouterConfig): Record<string, number | st
   };
 }
 
-function connectionOf({ primary, database, user, password, sslRootCert }: Rig): Pick<
+function connectionOf({
+  primary,
+  database,
+  user,
+  password,
+  sslRootCert,
+}: Rig): Pick<
   ConfigInput["db"],
   "host" | "port" | "username" | "password" | "database" | "sslMode" | "sslRootCert"
 > & { host: string; username: string; database: string } {

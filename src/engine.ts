@@ -111,29 +111,35 @@ export class Engine {
   }
 
   /**
-   * Begins to probe. Resolves when every node has answered, or when those that answered did so long enough ago: a node
-   * that does not answer costs the start no more than twice what the first answer took, and at most the probe's timeout.
+   * Begins to probe. Resolves when every node has answered and every replica that did is proved fresh or not. A node that does
+   * not answer costs the start no more than twice what the first answer took; nothing costs more than the probe's timeout.
    */
   async start(): Promise<void> {
     const nodes = [this.config.primary, ...this.config.replicas];
     const begunAt = this.#clock.now();
     await new Promise<void>((resolve) => {
       let grace: Timer | undefined;
+      let graceIsOver = false;
       const timeout = this.#clock.schedule(this.config.healthCheck.timeoutMs, () => this.#started?.());
       const check = (): void => {
         const { primary, replicas } = this.#view;
-        const heard = replicas.filter(
-          (replica) => replica.sample !== undefined || replica.consecutive.failed > 0,
-        );
         const primaryHeard = primary.standing.kind !== "joining" || primary.consecutiveFailed > 0;
-        if (primaryHeard && heard.length === replicas.length) resolve();
-        else if (
-          grace === undefined &&
-          (primary.sample !== undefined || replicas.some((one) => one.sample !== undefined))
-        ) {
-          const tookMs = this.#clock.now() - begunAt;
-          grace = this.#clock.schedule(Math.max(20, 2 * tookMs), () => this.#started?.());
+        const silent = replicas.filter((one) => one.sample === undefined && one.consecutive.failed === 0);
+        const unproven = replicas.filter(
+          (one) => one.sample !== undefined && one.standing.kind === "joining",
+        );
+        if (primaryHeard && unproven.length === 0 && (silent.length === 0 || graceIsOver)) {
+          resolve();
+          return;
         }
+        // Its first sample may have been taken a moment before the primary's: the next one tells.
+        for (const { name } of unproven) this.#monitor.probeNow(name);
+        const someAnswered = primary.sample !== undefined || silent.length < replicas.length;
+        if (grace !== undefined || !someAnswered) return;
+        grace = this.#clock.schedule(Math.max(20, 2 * (this.#clock.now() - begunAt)), () => {
+          graceIsOver = true;
+          check();
+        });
       };
       this.#started = () => resolve();
       this.#onHeard = check;

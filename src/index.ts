@@ -12,6 +12,7 @@ export { budgets } from "./config/budgets.ts";
 export type { Budgets } from "./config/budgets.ts";
 export type { Explanation } from "./routing/explain.ts";
 export type { Change, EvictionReason } from "./routing/model.ts";
+export type { PgModule } from "./pg-module.ts";
 export type { DecisionMessage } from "./channels.ts";
 export type { IsolationLevel, Transaction, TransactionOptions } from "./transaction.ts";
 export type { Logger } from "./runtime/logger.ts";

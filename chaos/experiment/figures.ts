@@ -42,7 +42,8 @@ export function figuresOf({ history, from, until }: Measured): ScenarioFigures {
     failedReads: reads.failed,
     writes: writes.all,
     failedWrites: writes.failed,
-    dropped: history.filter((entry) => entry.type === "dropped" && entry.at >= from && entry.at <= until).length,
+    dropped: history.filter((entry) => entry.type === "dropped" && entry.at >= from && entry.at <= until)
+      .length,
     longestStallMs: rounded(reads.longestMs),
     ...(detectionMs === undefined ? {} : { detectionMs: rounded(detectionMs) }),
     ...(recoveryMs === undefined ? {} : { recoveryMs: rounded(recoveryMs) }),
@@ -104,21 +105,29 @@ function firstAbove(beats: Beats, number: number): Beats[number] | undefined {
 }
 
 /** From the fault being observed to the router having left what it hit; 0 when the router was faster than the observer. */
-function detectionOf({ fault, certainly, possibly }: FaultWindow, events: readonly Testimony[]): number | undefined {
+function detectionOf(
+  { fault, certainly, possibly }: FaultWindow,
+  events: readonly Testimony[],
+): number | undefined {
   if (certainly === undefined) return undefined;
   const node = nodeOf(faultTarget(fault));
   const found = events.find(
-    ({ event, at }) => at >= possibly.from && at <= possibly.to && isAbout(event, node, ["evicted", "primary-down"]),
+    ({ event, at }) =>
+      at >= possibly.from && at <= possibly.to && isAbout(event, node, ["evicted", "primary-down"]),
   );
   return found === undefined ? undefined : Math.max(0, found.at - certainly.from);
 }
 
 /** From the heal being observed to the full share. */
-function recoveryOf({ fault, possibly, healing }: FaultWindow, events: readonly Testimony[]): number | undefined {
+function recoveryOf(
+  { fault, possibly, healing }: FaultWindow,
+  events: readonly Testimony[],
+): number | undefined {
   if (healing === undefined || !Number.isFinite(possibly.to)) return undefined;
   const node = nodeOf(faultTarget(fault));
   const left = events.some(
-    ({ event, at }) => at >= possibly.from && at <= possibly.to && isAbout(event, node, ["evicted", "primary-down"]),
+    ({ event, at }) =>
+      at >= possibly.from && at <= possibly.to && isAbout(event, node, ["evicted", "primary-down"]),
   );
   if (!left) return undefined;
   const back = events.find(

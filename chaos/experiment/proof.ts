@@ -11,7 +11,9 @@ export function proofLines(history: History, verdicts: readonly Verdict[]): stri
       `${checker}: ${summary}`,
       ...proof.map((index) => {
         const entry = history[index];
-        return entry === undefined ? `  #${index} is not in the history` : `  ${describeEntry(entry, history)}`;
+        return entry === undefined
+          ? `  #${index} is not in the history`
+          : `  ${describeEntry(entry, history)}`;
       }),
     ]);
 }
@@ -60,7 +62,8 @@ function named({ f, id }: { readonly f: string; readonly id?: number }): string 
 function answer(completion: Completion, history: History): string {
   const invoke = history[completion.invoke];
   const took = invoke?.type === "invoke" ? ` after ${(completion.at - invoke.at).toFixed(1)} ms` : "";
-  const error = completion.error === undefined ? [] : [`${completion.error.code} ${completion.error.message}`];
+  const error =
+    completion.error === undefined ? [] : [`${completion.error.code} ${completion.error.message}`];
   const told = [...(completion.evidence ?? []).map(evidence), ...error];
   return `${completion.type}${took}${told.length === 0 ? "" : `: ${told.join("; ")}`}`;
 }

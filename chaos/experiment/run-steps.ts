@@ -71,7 +71,11 @@ async function runFault(
     } catch (error) {
       record({ type: "nemesis", phase, fault, faultId, begunAt, observedAt: null });
       if (signal.aborted) throw error;
-      troubles.push(error instanceof FaultNotObserved ? error.message : `${phase} of ${describeFault(fault)} failed: ${String(error)}`);
+      troubles.push(
+        error instanceof FaultNotObserved
+          ? error.message
+          : `${phase} of ${describeFault(fault)} failed: ${String(error)}`,
+      );
       return undefined;
     }
   };

@@ -13,7 +13,8 @@ import { timingOf } from "./timing.ts";
 
 export const allReplicasLost: Scenario = {
   name: "all-replicas-lost",
-  title: "With every replica gone at once, reads fall back to the primary, one WARN says so, and they return.",
+  title:
+    "With every replica gone at once, reads fall back to the primary, one WARN says so, and they return.",
   needs: ["node-killed", "link-black-hole"],
   schedule: ({ policy, replicas, prng }) => {
     const { calmMs, downMs, catchUpAndReturnMs } = timingOf(policy);

@@ -10,7 +10,8 @@ import { timingOf } from "./timing.ts";
 
 export const baseline: Scenario = {
   name: "baseline",
-  title: "Without any fault, every read and write succeeds, reads are shared by weight, and nobody is evicted.",
+  title:
+    "Without any fault, every read and write succeeds, reads are shared by weight, and nobody is evicted.",
   needs: [],
   schedule: ({ policy }) => ({ steps: [], watchMs: timingOf(policy).lagMs }),
   checkers: [availability, weightFairness, boundedStaleness, noFalseEviction, writeSafety, noLeak],

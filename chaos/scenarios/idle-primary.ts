@@ -12,7 +12,12 @@ import type { Fault } from "../faults/fault.ts";
 import type { Scenario, Step } from "./scenario.ts";
 import { timingOf } from "./timing.ts";
 
-const IDLE_FAULTS = ["write-transaction-open", "wal-at-page-boundary", "wal-switched", "checkpointed"] as const;
+const IDLE_FAULTS = [
+  "write-transaction-open",
+  "wal-at-page-boundary",
+  "wal-switched",
+  "checkpointed",
+] as const;
 
 export const idlePrimary: Scenario = {
   name: "idle-primary",
@@ -23,14 +28,12 @@ export const idlePrimary: Scenario = {
     const { staleMs, downMs } = budgets(policy);
     // Beyond the threshold, so that a bound that had stopped with the WAL would have evicted somebody.
     const eachMs = staleMs === "off" ? downMs : staleMs;
-    const faults = IDLE_FAULTS.map(
-      (kind, index): Step => ({
-        kind: "fault",
-        atMs: calmMs + index * (eachMs + calmMs),
-        forMs: eachMs,
-        fault: { kind, node: primary } satisfies Fault,
-      }),
-    );
+    const faults = IDLE_FAULTS.map((kind, index): Step => ({
+      kind: "fault",
+      atMs: calmMs + index * (eachMs + calmMs),
+      forMs: eachMs,
+      fault: { kind, node: primary } satisfies Fault,
+    }));
     const quiet: Step = { kind: "quiet", atMs: 0, forMs: faults.length * (eachMs + calmMs) + calmMs };
     return { steps: [quiet, ...faults], watchMs: policy.healthCheck.intervalMs };
   },

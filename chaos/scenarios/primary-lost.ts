@@ -14,7 +14,8 @@ import { timingOf } from "./timing.ts";
 
 export const primaryLost: Scenario = {
   name: "primary-lost",
-  title: "While the primary is dead or cut off, replicas go on serving, nobody is evicted for it, and writes return by themselves.",
+  title:
+    "While the primary is dead or cut off, replicas go on serving, nobody is evicted for it, and writes return by themselves.",
   needs: ["node-killed", "link-down"],
   schedule: ({ policy, primary }) => {
     const { calmMs, downMs } = timingOf(policy);

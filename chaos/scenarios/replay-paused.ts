@@ -11,7 +11,8 @@ import { timingOf } from "./timing.ts";
 
 export const replayPaused: Scenario = {
   name: "replay-paused",
-  title: "A replica whose replay stands still serves nothing older than the lag budget, and returns when it has caught up.",
+  title:
+    "A replica whose replay stands still serves nothing older than the lag budget, and returns when it has caught up.",
   needs: ["replay-paused"],
   schedule: ({ policy, replicas, prng }) => {
     const { calmMs, lagMs, catchUpAndReturnMs } = timingOf(policy);

@@ -27,7 +27,9 @@ export async function loadSubject(source: SubjectSource): Promise<Subject> {
     const builtin = Object.hasOwn(builtinSubjects, source.name) ? builtinSubjects[source.name] : undefined;
     if (builtin !== undefined) return await builtin.load();
     const known = Object.keys(builtinSubjects).join(", ");
-    throw new Error(`no subject is called "${source.name}" (there are ${known}); a module is given by its path`);
+    throw new Error(
+      `no subject is called "${source.name}" (there are ${known}); a module is given by its path`,
+    );
   }
   const path = resolve(source.path);
   const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;

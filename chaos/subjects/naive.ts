@@ -24,7 +24,8 @@ export const naive: Subject = {
         try {
           await client.query("begin read only");
           const answers: (readonly Row[])[] = [];
-          for (const { text, values } of statements) answers.push((await client.query<Row>(text, [...values])).rows);
+          for (const { text, values } of statements)
+            answers.push((await client.query<Row>(text, [...values])).rows);
           await client.query("commit");
           client.release();
           return answers;

@@ -16,7 +16,10 @@ const JITTER = 0.5;
 
 const UINT32 = 2 ** 32;
 
-export function* arrivals(spec: Pick<WorkloadSpec, "ratePerSecond" | "mix">, prng: Prng): Generator<Arrival, never> {
+export function* arrivals(
+  spec: Pick<WorkloadSpec, "ratePerSecond" | "mix">,
+  prng: Prng,
+): Generator<Arrival, never> {
   const paceMs = 1000 / spec.ratePerSecond;
   const { read, write, transaction } = spec.mix;
   const all = read + write + transaction;

@@ -76,7 +76,9 @@ interface ErrorFields {
 }
 
 function fieldsOf(error: unknown): ErrorFields {
-  const fields = (typeof error === "object" && error !== null ? error : {}) as Readonly<Record<string, unknown>>;
+  const fields = (typeof error === "object" && error !== null ? error : {}) as Readonly<
+    Record<string, unknown>
+  >;
   const text = (value: unknown): string => (typeof value === "string" ? value : "");
   return {
     name: text(fields["name"]) || "Error",

@@ -42,7 +42,10 @@ export const READ: Statement = {
 };
 
 export function insert(id: number): Statement {
-  return { text: `insert into ${SCHEMA}.writes (id) values ($1) returning ${COLUMNS}, ${NEWEST}`, values: [id] };
+  return {
+    text: `insert into ${SCHEMA}.writes (id) values ($1) returning ${COLUMNS}, ${NEWEST}`,
+    values: [id],
+  };
 }
 
 /** A heartbeat never goes back, although one whose answer was lost may land late. */

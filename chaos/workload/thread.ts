@@ -43,7 +43,9 @@ class ThreadHost implements SubjectHost {
       execArgv: [],
     });
     this.#worker.on("message", (report: Report) => this.#take(report));
-    this.#worker.on("error", (error) => this.#lose(`the subject's thread crashed: ${messageOf(error)}`, error));
+    this.#worker.on("error", (error) =>
+      this.#lose(`the subject's thread crashed: ${messageOf(error)}`, error),
+    );
     this.#worker.on("exit", (code) => this.#lose(`the subject's thread ended by itself, with code ${code}`));
   }
 

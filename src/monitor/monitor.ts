@@ -119,6 +119,15 @@ export class Monitor {
     if (loop.running === undefined) this.#run(loop, this.#nudge(loop));
   }
 
+  /** The message has closed the gap: seen at once, the bounds fall an interval earlier. Replicas need a moment to get it. */
+  #lookAfterNudge(primary: Loop): void {
+    primary.again = true;
+    const timer = this.#clock.schedule(NUDGE_ARRIVES_MS, () => {
+      for (const name of this.#loops.keys()) if (name !== primary.node.name) this.probeNow(name);
+    });
+    timer.unref();
+  }
+
   async #nudge(loop: Loop): Promise<void> {
     if (!loop.nudge || this.#stopped || !this.#isWatched(loop)) return;
     loop.nudge = false;
@@ -127,6 +136,7 @@ export class Monitor {
         what: "the nudge",
         timeoutMs: this.#healthCheck.timeoutMs,
       });
+      this.#lookAfterNudge(loop);
     } catch (error) {
       // The next probe must not wait behind it.
       if (error instanceof DeadlineError) loop.probe.reset();

@@ -52,7 +52,9 @@ export type PrimaryReason =
   | "unknown-statement"
   | "catalogue-not-loaded"
   | "multi-statement"
+  // Not read: longer than the limit, or so much to parse that it is done aside and routed from the next time on.
   | "too-long"
+  | "not-read-yet"
   | "unparsable"
   // Proven to read, yet the answer belongs to one node.
   | "node-local"

@@ -3,18 +3,21 @@
  * to read. PURE given its inputs; the parser and the catalogue come from outside.
  *
  *     text ─► first word ─► a write, a command: primary, unparsed
- *                   └─► may read ─► cache ─► parser ─► facts ─► judge(catalogue) ─► hint
+ *                   └─► may read ─► cache by text ─► shape ─► cache by shape ─► parser ─► judge(catalogue) ─► hint
+ *
+ * A shape is parsed at once when that is quick, else aside: until it has been read, its statements go to the primary.
  *
  * SHOW, settings views, functions that tell about the server and sequences read as relations belong to one node
  * (`node-local`): they go to the primary, so that asking twice gives one answer.
  */
 import type { CatalogueSnapshot } from "./catalogue.ts";
 import type { Classification, ReplicaReason } from "./classification.ts";
-import { classifyCommand, combine, mayRead, primary } from "./commands.ts";
+import { classifyCommand, classifyUnread, combine, mayRead, primary } from "./commands.ts";
 import { fingerprintOf, judge } from "./weigh.ts";
-import type { Parser } from "./parser.ts";
+import { readWith } from "./parser.ts";
+import type { AsideReader, Parser, ReadOutcome, ReadStatement } from "./parser.ts";
 import { leadingKeyword, routingHint, splitStatements } from "./sql-lexer.ts";
-import { statementFacts } from "./statement-facts.ts";
+import { shapeOf } from "./statement-shape.ts";
 import { TextCache } from "./text-cache.ts";
 
 export interface Classifier {
@@ -28,11 +31,18 @@ export interface ClassifierOptions {
   readonly parser: Parser;
   /** The catalogue as last read, or undefined before it was. A new snapshot empties the cache. */
   readonly catalogue: () => CatalogueSnapshot | undefined;
-  /** Longer texts are not parsed, because that would block the event loop. @defaultValue 32768 */
+  /** Longer texts are not looked at, because that would block the event loop. @defaultValue 32768 */
   readonly maxBytes?: number;
-  /** How many texts are remembered. @defaultValue 10000 */
+  /**
+   * Shapes of more tokens are not parsed at once, because that would block the event loop.
+   * @defaultValue no limit
+   */
+  readonly maxTokensAtOnce?: number;
+  /** Reads what is too much to be parsed at once; without it such statements stay on the primary. */
+  readonly aside?: AsideReader;
+  /** How many texts are remembered, and how many shapes. @defaultValue 10000 */
   readonly cacheSize?: number;
-  /** How much text is remembered, in UTF-16 code units. @defaultValue 8388608 */
+  /** How much of both is remembered, in UTF-16 code units. @defaultValue 8388608 */
   readonly cacheLength?: number;
   /** Called each time a statement names what the catalogue does not know: it may be stale. Must be cheap. */
   readonly onMiss?: () => void;
@@ -42,35 +52,49 @@ export function createClassifier(options: ClassifierOptions): Classifier {
   return new CachingClassifier(options);
 }
 
+/** A judgement, and whether it will be the same the next time. */
+interface Judged {
+  readonly classification: Classification;
+  readonly lasting: boolean;
+}
+
 class CachingClassifier implements Classifier {
   readonly #options: ClassifierOptions;
   readonly #maxBytes: number;
-  readonly #cache: TextCache<Classification>;
+  readonly #maxTokens: number;
+  /** With the hint. */
+  readonly #texts: TextCache<Classification>;
+  /** Without it. */
+  readonly #shapes: TextCache<Classification>;
+  /** Shapes that are being read aside. */
+  readonly #awaited = new Set<string>();
   #signature: string | undefined;
   #snapshot: CatalogueSnapshot | undefined;
 
   constructor(options: ClassifierOptions) {
     this.#options = options;
     this.#maxBytes = options.maxBytes ?? 32_768;
-    this.#cache = new TextCache({
-      entries: options.cacheSize ?? 10_000,
-      length: options.cacheLength ?? 8_388_608,
-    });
+    this.#maxTokens = options.maxTokensAtOnce ?? Number.POSITIVE_INFINITY;
+    const entries = options.cacheSize ?? 10_000;
+    const length = Math.floor((options.cacheLength ?? 8_388_608) / 2);
+    this.#texts = new TextCache({ entries, length });
+    this.#shapes = new TextCache({ entries, length });
   }
 
   classify(text: string): Classification {
     const keyword = leadingKeyword(text);
     if (!mayRead(keyword)) return classifyCommand(text, keyword);
-    if (text.length > this.#maxBytes) return hinted(text, unread(text, "too-long"));
+    if (text.length > this.#maxBytes) return hinted(text, classifyUnread(text, "too-long"));
     this.#takeSnapshot();
-    const known = this.#cache.get(text);
+    const known = this.#texts.get(text);
     const classification = known ?? this.#classifyRead(text, keyword);
     if (classification.missed) this.#options.onMiss?.();
     return classification;
   }
 
   clear(): void {
-    this.#cache.clear();
+    this.#texts.clear();
+    this.#shapes.clear();
   }
 
   #takeSnapshot(): void {
@@ -79,36 +103,79 @@ class CachingClassifier implements Classifier {
     this.#snapshot = snapshot;
     if (snapshot?.signature === this.#signature) return;
     this.#signature = snapshot?.signature;
-    this.#cache.clear();
+    this.clear();
   }
 
   #classifyRead(text: string, keyword: string): Classification {
-    if (exceedsBytes(text, this.#maxBytes)) return hinted(text, unread(text, "too-long"));
-    const { classification, lasting } = this.#parse(text, keyword);
+    if (Buffer.byteLength(text) > this.#maxBytes) return hinted(text, classifyUnread(text, "too-long"));
+    const { classification, lasting } = this.#judgeText(text, keyword);
     const routed = hinted(text, classification);
-    if (lasting) this.#cache.set(text, routed);
+    if (lasting) this.#texts.set(text, routed);
     return routed;
   }
 
-  #parse(text: string, keyword: string): { classification: Classification; lasting: boolean } {
+  #judgeText(text: string, keyword: string): Judged {
     // C strings end at NUL, and a lone surrogate is not what the server will receive.
     if (text.includes("\0") || LONE_SURROGATE.test(text)) {
-      return { classification: unread(text, "unparsable", "invalid text"), lasting: true };
+      return { classification: classifyUnread(text, "unparsable", "invalid text"), lasting: true };
     }
-    const outcome = this.#options.parser.parse(text);
-    switch (outcome.kind) {
-      case "parsed":
-        return { classification: this.#several(text, keyword, outcome.statements), lasting: true };
-      case "syntax-error":
-      case "overwhelmed":
-        return { classification: unread(text, "unparsable", outcome.kind), lasting: true };
-      case "unavailable":
-        return { classification: unread(text, "unparsable", outcome.kind), lasting: false };
+    const shape = shapeOf(text);
+    switch (shape.kind) {
+      case "statement":
+        return this.#judgeShape(shape.text, keyword, shape.tokens);
+      case "none":
+        return this.#judgeShape(text, keyword, mostTokens(text));
+      case "several":
+        // They go to the primary anyway: all there is to know is what they leave behind.
+        if (mostTokens(text) > this.#maxTokens) {
+          return { classification: classifyUnread(text, "too-long"), lasting: true };
+        }
+        return this.#judgeOutcome(text, keyword, readWith(this.#options.parser, text));
     }
   }
 
-  #several(text: string, keyword: string, statements: readonly unknown[]): Classification {
-    if (statements.length === 1) return judgeStatement(statements[0], keyword, this.#snapshot);
+  #judgeShape(shape: string, keyword: string, tokens: number): Judged {
+    const known = this.#shapes.get(shape);
+    // A long text is looked up by its shape again, lest lists of ever new values push the small ones out.
+    if (known !== undefined) return { classification: known, lasting: tokens * 4 <= LONG_TEXT };
+    if (tokens > this.#maxTokens) return this.#readAside(shape, keyword);
+    const judged = this.#judgeOutcome(shape, keyword, readWith(this.#options.parser, shape));
+    if (judged.lasting) this.#shapes.set(shape, judged.classification);
+    return judged;
+  }
+
+  #readAside(shape: string, keyword: string): Judged {
+    const awaited = this.#awaited.has(shape) || this.#beginReading(shape, keyword);
+    return { classification: classifyUnread(shape, awaited ? "not-read-yet" : "too-long"), lasting: false };
+  }
+
+  #beginReading(shape: string, keyword: string): boolean {
+    const begun =
+      this.#options.aside?.read(shape, (outcome) => {
+        this.#awaited.delete(shape);
+        this.#takeSnapshot();
+        const { classification, lasting } = this.#judgeOutcome(shape, keyword, outcome);
+        if (lasting) this.#shapes.set(shape, classification);
+      }) ?? false;
+    if (begun) this.#awaited.add(shape);
+    return begun;
+  }
+
+  #judgeOutcome(text: string, keyword: string, outcome: ReadOutcome): Judged {
+    switch (outcome.kind) {
+      case "read":
+        return { classification: this.#judgeAll(text, keyword, outcome.statements), lasting: true };
+      case "syntax-error":
+      case "overwhelmed":
+        return { classification: classifyUnread(text, "unparsable", outcome.kind), lasting: true };
+      case "unavailable":
+        return { classification: classifyUnread(text, "unparsable", outcome.kind), lasting: false };
+    }
+  }
+
+  #judgeAll(text: string, keyword: string, statements: readonly ReadStatement[]): Classification {
+    const [first] = statements;
+    if (first !== undefined && statements.length === 1) return judgeStatement(first, keyword, this.#snapshot);
     const texts = splitStatements(text);
     // Should the two ever disagree about where statements end, nothing is known about what they leave behind.
     if (texts.length !== statements.length) return primary("multi-statement", { pinsSession: true });
@@ -126,15 +193,14 @@ class CachingClassifier implements Classifier {
 
 /** One statement that begins as reads do. EXPLAIN counts as what it explains, and runs it only with ANALYZE. */
 function judgeStatement(
-  statement: unknown,
+  { facts, analyzes }: ReadStatement,
   keyword: string,
   catalogue: CatalogueSnapshot | undefined,
 ): Classification {
   if (keyword === "SHOW") return NODE_LOCAL_SHOW;
-  const facts = statementFacts(statement);
   const { verdict, pinsSession, missed } = judge(facts, catalogue);
   const explains = keyword === "EXPLAIN";
-  const runs = !explains || isAnalyzed(statement);
+  const runs = !explains || analyzes;
   const fingerprint = fingerprintOf(facts);
   if (verdict.rank === 0) return { ...proven(explains ? "explain" : "select"), fingerprint };
   return primary(verdict.reason ?? "unknown-statement", {
@@ -174,25 +240,9 @@ function proven(reason: ReplicaReason): Classification {
   };
 }
 
-/** What nobody has read may be anything; whether it stays in the session is told by its words. */
-function unread(text: string, reason: "too-long" | "unparsable", detail?: string): Classification {
-  return primary(reason, {
-    certainWrite: false,
-    pinsSession: SESSION_WORDS.test(text),
-    ...(detail !== undefined && { detail }),
-  });
-}
-
-/** ANALYZE in any form counts, `ANALYZE off` too: being wrong that way costs nothing. */
-function isAnalyzed(statement: unknown): boolean {
-  return JSON.stringify(
-    (statement as { ExplainStmt?: { options?: unknown } }).ExplainStmt?.options ?? [],
-  ).includes('"analyze"');
-}
-
-/** Exact only where the length in UTF-16 leaves a doubt. */
-function exceedsBytes(text: string, maxBytes: number): boolean {
-  return text.length * 3 > maxBytes && new TextEncoder().encode(text).length > maxBytes;
+/** What a text that has no shape may come to: few have tokens of two characters on average, blanks included. */
+function mostTokens(text: string): number {
+  return text.length / 2;
 }
 
 const NODE_LOCAL_SHOW: Classification = primary("node-local", {
@@ -202,4 +252,5 @@ const NODE_LOCAL_SHOW: Classification = primary("node-local", {
 });
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
-const SESSION_WORDS = /set_config|advisory_|setseed|\binto\s+temp/i;
+/** In UTF-16 code units. */
+const LONG_TEXT = 4_096;

@@ -19,6 +19,30 @@ export function classifyCommand(text: string, keyword: string): Classification {
   return text.length <= SPLIT_UP_TO ? classifySeveral(text, keyword) : classifyLong(text, keyword);
 }
 
+/**
+ * A text that begins as reads do and that nobody has read may be anything. What it leaves in the session or does to
+ * the transaction is told by its words.
+ */
+export function classifyUnread(
+  text: string,
+  reason: "too-long" | "not-read-yet" | "unparsable",
+  detail?: string,
+): Classification {
+  const pins = SESSION_WORDS.test(text);
+  const unread = primary(reason, {
+    certainWrite: false,
+    pinsSession: pins,
+    ...(detail !== undefined && { detail }),
+  });
+  const semicolon = text.indexOf(";");
+  if (semicolon === -1 || skipBlank(text, semicolon + 1) >= text.length) return unread;
+  if (text.length > SPLIT_UP_TO) return mayChangeState(text) ? { ...unread, pinsSession: true } : unread;
+  const statements = splitStatements(text);
+  if (statements.length <= 1) return unread;
+  const { transaction, pinsSession } = combine(statements.map((statement) => classifyPart(statement)));
+  return { ...unread, pinsSession: pins || pinsSession, ...(transaction && { transaction }) };
+}
+
 /** What several statements in one text leave behind, each judged by `classify`. They never go to a replica. */
 export function combine(parts: readonly Classification[]): Classification {
   const transactions = parts.flatMap((part) => (part.transaction === undefined ? [] : [part.transaction]));
@@ -150,17 +174,29 @@ function classifyPart(statement: string): Classification {
   return PLAIN.get(keyword) ?? classifyOne(statement, keyword);
 }
 
-/**
- * A long text with semicolons, most likely inside its values. Splitting it would cost milliseconds, so one search
- * asks whether anything that looks like a second statement could touch the transaction or the session.
- */
+/** A long text with semicolons, most likely inside its values: splitting it would cost milliseconds. */
 function classifyLong(text: string, keyword: string): Classification {
   const first = PLAIN.get(keyword) ?? classifyOne(text.slice(0, SPLIT_UP_TO), keyword);
-  if (!STATE_CHANGE.test(text)) return first;
+  if (!mayChangeState(text)) return first;
   return primary("multi-statement", {
     pinsSession: true,
     ...(first.transaction && { transaction: { ...first.transaction, readOnly: false } }),
   });
+}
+
+/**
+ * Whether anything that looks like a second statement could touch the transaction or the session. A text of so many
+ * semicolons that looking behind each would take long counts as one that does.
+ */
+function mayChangeState(text: string): boolean {
+  let semicolon = text.indexOf(";");
+  for (let i = 0; semicolon !== -1; i++) {
+    if (i === MOST_SEMICOLONS) return true;
+    STATE_CHANGE.lastIndex = semicolon + 1;
+    if (STATE_CHANGE.test(text)) return true;
+    semicolon = text.indexOf(";", semicolon + 1);
+  }
+  return false;
 }
 
 const READ_KEYWORDS: ReadonlySet<string> = new Set(["SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"]);
@@ -207,8 +243,12 @@ function named(reason: PrimaryReason, keywords: string): [string, Classification
 /** Texts up to this length are split exactly when they hold several statements. */
 const SPLIT_UP_TO = 4_096;
 
+/** Behind a semicolon, sticky. Blanks may be many: a comment counts. */
 const STATE_CHANGE: RegExp =
-  /;[\s(;]*(?:--|\/\*|begin|start|commit|end|rollback|abort|savepoint|release|prepare|set|reset|discard|load|listen|unlisten|execute|deallocate|declare|create|select|with|do|call)/i;
+  /[\s(]*(?:--|\/\*|begin|start|commit|end|rollback|abort|savepoint|release|prepare|set|reset|discard|load|listen|unlisten|execute|deallocate|declare|create|select|with|values|explain|do|call)/iy;
+const MOST_SEMICOLONS = 2_500;
 const SESSION_CALL = /set_config|advisory|setseed|\binto\b/i;
+/** In a long text `into` alone may well be part of a value. */
+const SESSION_WORDS = /set_config|advisory_|setseed|\binto\s+(?:(?:local|global)\s+)?(?:temp|pg_temp)/i;
 const ATOMIC_BODY = /\bbegin\s+atomic\b/i;
 const SEMICOLON = 0x3b;

@@ -12,7 +12,10 @@ export function leadingKeyword(text: string): string {
   return wordAt(text, at);
 }
 
-/** The next position that is neither white space nor inside a comment. An unterminated comment ends the text. */
+/**
+ * The next position that is neither white space nor inside a comment. An unterminated comment ends the text, and is
+ * told by a position behind its end.
+ */
 export function skipBlank(text: string, from: number): number {
   let at = from;
   for (;;) {
@@ -126,7 +129,7 @@ function endOfLine(text: string, from: number): number {
   return at;
 }
 
-/** Block comments nest. */
+/** Block comments nest. One that is not closed ends behind the text. */
 function endOfComment(text: string, at: number): number {
   let depth = 0;
   for (let i = at; i < text.length; i++) {
@@ -140,11 +143,11 @@ function endOfComment(text: string, at: number): number {
       if (depth === 0) return i + 1;
     }
   }
-  return text.length;
+  return text.length + 1;
 }
 
 /** Tab, newline, vertical tab, form feed, carriage return, space. */
-function isSpace(code: number): boolean {
+export function isSpace(code: number): boolean {
   return code === 32 || (code >= 9 && code <= 13);
 }
 
@@ -153,16 +156,21 @@ function isLetter(code: number): boolean {
   return lower >= 97 && lower <= 122;
 }
 
-function isWordStart(code: number): boolean {
+export function isWordStart(code: number): boolean {
   return isLetter(code) || code === UNDERSCORE || code >= 0x80;
 }
 
-function isWordPart(code: number): boolean {
-  return isWordStart(code) || (code >= 48 && code <= 57) || code === DOLLAR;
+export function isWordPart(code: number): boolean {
+  return isWordStart(code) || isDigit(code) || code === DOLLAR;
+}
+
+export function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
 }
 
 const HINT = /^\/\*\s*fairlead:\s*(primary|replica)\s*\*\/$/;
-const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
+/** Sticky: set `lastIndex`. */
+export const DOLLAR_TAG: RegExp = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
 /** Longer than any keyword. */
 const LONGEST_WORD = 32;
 

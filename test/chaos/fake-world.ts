@@ -113,6 +113,7 @@ export class FakeWorld implements World {
       for (const id of this.writes) counts.set(id, (counts.get(id) ?? 0) + 1);
       return [...counts].map(([id, count]) => ({ id, count }));
     }
+    if (text.startsWith("drop schema")) this.writes = [];
     return text.includes("pg_stat_activity") ? [{ count: 0 }] : [];
   }
 

@@ -16,7 +16,7 @@ describe("a caller's query config", () => {
       types: {},
       callback: () => {},
     };
-    const own = ownConfig(config);
+    const own = ownConfig(config as never);
     const { callback: _callback, ...read } = config;
     expect(own).not.toBe(config);
     expect(own).toEqual(read);

@@ -48,7 +48,7 @@ export class FakeServer {
   systemId = "7301";
   timeline = 1;
   /** Insert position of a primary, replay position of a replica. */
-  position = 0x1000000n;
+  position = 0x1000000;
   paused = false;
   state: "up" | "refusing" | "silent" = "up";
   latencyMs = 1;
@@ -258,6 +258,7 @@ class FakePool implements ConnectionPool {
   readonly #onLost: (error: Error) => void;
   readonly #all = new Set<FakePooledConnection>();
   #connecting = 0;
+  #destroyed = false;
   #idle: FakePooledConnection[] = [];
   #waiting: Waiting[] = [];
   #ended: (() => void) | undefined;
@@ -305,8 +306,17 @@ class FakePool implements ConnectionPool {
   #connect(waiting: Waiting): void {
     this.#connecting += 1;
     this.#server.connectsAsked += 1;
+    let settled = false;
+    const timer = this.#clock.schedule(this.#node.pool.connectionTimeoutMs, () => {
+      if (settled || this.#destroyed) return;
+      settled = true;
+      this.#connecting -= 1;
+    });
     this.#clock.arrive(this.#server.latencyMs, () => {
-      if (this.#server.state === "silent") return;
+      if (this.#destroyed) this.#clock.cancel(timer);
+      if (this.#server.state === "silent" || this.#destroyed || settled) return;
+      settled = true;
+      this.#clock.cancel(timer);
       this.#connecting -= 1;
       if (this.#server.state === "refusing") {
         this.#waiting = this.#waiting.filter((other) => other !== waiting);
@@ -382,6 +392,8 @@ class FakePool implements ConnectionPool {
   }
 
   destroy(): void {
+    this.#destroyed = true;
+    this.#connecting = 0;
     for (const connection of this.#all) connection.destroy();
   }
 }
@@ -413,8 +425,11 @@ export class FakeDriver implements Driver {
     const server = this.server(node.name);
     server.connectsAsked += 1;
     return new Promise((resolve, reject) => {
-      signal?.addEventListener("abort", () => reject(new Error("Connection terminated unexpectedly")));
       const timer = this.#clock.schedule(timeoutMs, () => reject(new Error("timeout expired")));
+      signal?.addEventListener("abort", () => {
+        this.#clock.cancel(timer);
+        reject(new Error("Connection terminated unexpectedly"));
+      });
       this.#clock.arrive(server.latencyMs, () => {
         if (server.state === "silent") return;
         this.#clock.cancel(timer);

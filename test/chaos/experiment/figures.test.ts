@@ -63,7 +63,8 @@ class Book {
   }
 }
 
-const measured = (history: History): ReturnType<typeof figuresOf> => figuresOf({ history, from: 1000, until: 9000 });
+const measured = (history: History): ReturnType<typeof figuresOf> =>
+  figuresOf({ history, from: 1000, until: 9000 });
 
 test("what was asked outside the measured part does not count", () => {
   const history = new Book()

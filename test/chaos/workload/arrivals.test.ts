@@ -33,7 +33,10 @@ test("what is asked follows the mix", () => {
 });
 
 test("a share of 0 is never asked", () => {
-  const onlyReads = arrivals({ ratePerSecond: 10, mix: { read: 1, write: 0, transaction: 0 } }, createPrng(3));
+  const onlyReads = arrivals(
+    { ratePerSecond: 10, mix: { read: 1, write: 0, transaction: 0 } },
+    createPrng(3),
+  );
   for (let i = 0; i < 1000; i++) expect(onlyReads.next().value.f).toBe("read");
 });
 

@@ -3,7 +3,8 @@ import { failedOutcome } from "../../../chaos/workload/outcome.ts";
 import { DeadlineError } from "../../../src/runtime/clock.ts";
 import { RouterError } from "../../../src/errors.ts";
 
-const server = (severity: string, code: string): Error => Object.assign(new Error("said so"), { severity, code });
+const server = (severity: string, code: string): Error =>
+  Object.assign(new Error("said so"), { severity, code });
 const system = (code: string): Error => Object.assign(new Error(code), { code });
 
 describe("a write that failed", () => {

@@ -213,6 +213,8 @@ describe("quiet", () => {
     expect(quietAt).toBeLessThanOrEqual(300);
     expect(writes.filter(({ at }) => at > 200 && at < 500)).toEqual([]);
     expect(writes.filter(({ at }) => at > 500).length).toBeGreaterThan(3);
-    expect(invokes(history).filter(({ f, at }) => f === "read" && at > 200 && at < 500).length).toBeGreaterThan(8);
+    expect(
+      invokes(history).filter(({ f, at }) => f === "read" && at > 200 && at < 500).length,
+    ).toBeGreaterThan(8);
   });
 });

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { scenarios } from "../../chaos/scenarios/index.ts";
+import type { Schedule } from "../../chaos/scenarios/scenario.ts";
+import { suiteWorkload } from "../../chaos/suite.ts";
+import { budgets } from "../../src/config/budgets.ts";
+import type { RouterConfig } from "../../src/config/config.ts";
+import { createPrng } from "../../src/runtime/prng.ts";
+import { testPolicy } from "./history-builder.ts";
+
+const REPLICAS = ["replica-1", "replica-2", "replica-3"];
+const FAST = testPolicy({ slowStartMs: 1000 });
+
+function scheduleOf(name: string, policy: RouterConfig = FAST, seed = 1): Schedule {
+  const scenario = scenarios.find((one) => one.name === name);
+  if (scenario === undefined) throw new Error(`no scenario is called ${name}`);
+  return scenario.schedule({ policy, primary: "primary", replicas: REPLICAS, prng: createPrng(seed) });
+}
+
+const faultsOf = (schedule: Schedule) =>
+  schedule.steps.flatMap((step) => (step.kind === "fault" ? [step] : []));
+
+/** From the steady state to the end, when every heal takes no time. */
+function lengthMs({ steps, watchMs }: Schedule): number {
+  return Math.max(0, ...steps.map(({ atMs, forMs }) => atMs + forMs)) + watchMs;
+}
+
+describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))("%s", (name, scenario) => {
+  test("says what it needs: every kind of fault that it plans", () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const kinds = faultsOf(scheduleOf(name, FAST, seed)).map(({ fault }) => fault.kind);
+      expect(scenario.needs).toEqual(expect.arrayContaining(kinds));
+    }
+  });
+
+  test("takes four times as long under a policy that is four times as slow, up to what does not scale", () => {
+    const slow = testPolicy({
+      slowStartMs: 4000,
+      replicaLagThresholdMs: 4000,
+      readmitLagThresholdMs: 3200,
+      healthCheck: { intervalMs: 800, timeoutMs: 800, fall: 2, rise: 2 },
+    });
+    const [fastMs, slowMs] = [lengthMs(scheduleOf(name)), lengthMs(scheduleOf(name, slow))];
+    expect(slowMs).toBeGreaterThan(1.9 * fastMs);
+    expect(slowMs).toBeLessThanOrEqual(4 * fastMs + 3000);
+  });
+
+  test("follows from its seed", () => {
+    expect(scheduleOf(name, FAST, 7)).toEqual(scheduleOf(name, FAST, 7));
+  });
+
+  test("takes no more than eight seconds of the suite", () => {
+    expect(lengthMs(scheduleOf(name))).toBeLessThan(8500);
+  });
+
+  test("is judged by something", () => {
+    expect(scenario.checkers.length).toBeGreaterThan(0);
+    expect(new Set(scenario.checkers.map((checker) => checker.name)).size).toBe(scenario.checkers.length);
+  });
+});
+
+test("names are unique", () => {
+  expect(new Set(scenarios.map(({ name }) => name)).size).toBe(scenarios.length);
+});
+
+test.each(["replica-killed", "replica-black-hole", "all-replicas-lost"])(
+  "%s lasts beyond the detection budget, so that reads are asked of a node that must have been left",
+  (name) => {
+    for (const { forMs } of faultsOf(scheduleOf(name))) {
+      expect(forMs).toBeGreaterThanOrEqual(budgets(FAST).stallMs + 500);
+    }
+  },
+);
+
+test("replay-paused lasts beyond the lag budget", () => {
+  const { staleMs } = budgets(FAST);
+  for (const { forMs } of faultsOf(scheduleOf("replay-paused")))
+    expect(forMs).toBeGreaterThan(Number(staleMs) + 250);
+});
+
+test("all-replicas-lost hits every replica at the same time, one of them silently", () => {
+  const faults = faultsOf(scheduleOf("all-replicas-lost"));
+  expect(new Set(faults.map(({ atMs }) => atMs)).size).toBe(1);
+  const hit = faults.map(({ fault }) => ("link" in fault ? fault.link.replace("app:", "") : fault.node));
+  expect(hit.sort()).toEqual(REPLICAS);
+  expect(faults.filter(({ fault }) => fault.kind === "link-black-hole")).toHaveLength(1);
+});
+
+test("primary-lost is away for longer than the lag threshold, both times, one after the other", () => {
+  const [killed, cut] = faultsOf(scheduleOf("primary-lost"));
+  expect(killed).toMatchObject({ forMs: 2000, fault: { kind: "node-killed", node: "primary" } });
+  expect(cut).toMatchObject({ forMs: 2000, fault: { kind: "link-down", link: "app:primary" } });
+  expect(cut?.atMs).toBeGreaterThan((killed?.atMs ?? 0) + 2000);
+});
+
+test("idle-primary keeps each of its gaps open for longer than the threshold, all of them while writers are quiet", () => {
+  const schedule = scheduleOf("idle-primary");
+  const quiet = schedule.steps.find(({ kind }) => kind === "quiet");
+  for (const { atMs, forMs } of faultsOf(schedule)) {
+    expect(forMs).toBeGreaterThan(1000);
+    expect(atMs + forMs).toBeLessThan((quiet?.atMs ?? 0) + (quiet?.forMs ?? 0));
+  }
+  expect(faultsOf(schedule)).toHaveLength(4);
+});
+
+test("a session waits for longer than any stall that is legal", () => {
+  expect(suiteWorkload(FAST).giveUpMs).toBeGreaterThan(3 * budgets(FAST).stallMs);
+});
