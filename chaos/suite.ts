@@ -148,6 +148,6 @@ function ms(value: number): string {
   return `${value}ms`;
 }
 
-function orOff(value: number): string | "off" {
+function orOff(value: number): string {
   return value === 0 ? "off" : ms(value);
 }

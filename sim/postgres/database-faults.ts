@@ -109,7 +109,11 @@ function writeTransactionOpen({ estate, node }: Target): FaultProcedure {
       const [row] = await writer.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
       backend = row?.pid;
       await writer.query("BEGIN READ WRITE");
-      await writer.query("INSERT INTO fairlead_harness.open_transactions VALUES (repeat('x', 500))");
+      // Several pages: the WAL writer flushes whole ones, so that what is flushed ends inside a record, which no
+      // standby replays before its rest has come.
+      await writer.query(
+        "INSERT INTO fairlead_harness.open_transactions SELECT repeat('x', 1500) FROM generate_series(1, 12)",
+      );
     },
     observeOn: (watch) =>
       watch.until(async () =>
