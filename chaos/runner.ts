@@ -137,7 +137,7 @@ function verdictOf(
   verdicts: readonly Verdict[],
   troubles: readonly string[],
 ): Pick<ScenarioResult, "status" | "reason"> {
-  const doubts = verdicts.filter((verdict) => verdict.status === "unknown");
+  const doubts = verdicts.filter((verdict) => verdict.status === "unknown" && verdict.informational !== true);
   const [
     reason = status === "unknown"
       ? doubts.map(({ checker, summary }) => `${checker}: ${summary}`)[0]

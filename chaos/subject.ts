@@ -7,7 +7,21 @@ import type { RouterEvent } from "./history/operation.ts";
 import type { Rig } from "./world.ts";
 
 /** A promise that a subject makes. What it does not claim is reported as `not-claimed`, never as held. */
-export type Claim = "weights" | "lag-limit" | "fallback" | "log-once" | "no-leak" | "read-your-writes";
+export type Claim =
+  /** In the long run each replica gets its share of the reads by weight; a random choice may do. */
+  | "weights"
+  /** At every moment of an epoch, within one read, and it tells its picks. */
+  | "exact-weights"
+  | "lag-limit"
+  | "fallback"
+  | "log-once"
+  | "no-leak"
+  /** A session's read shows its own earlier writes. */
+  | "read-your-writes"
+  /** A session's read never shows less than an earlier one of it. */
+  | "monotonic-reads"
+  /** It tells of evictions and returns as they happen. */
+  | "events";
 
 export interface SubjectOptions {
   readonly rig: Rig;

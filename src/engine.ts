@@ -68,6 +68,8 @@ export class Engine {
   readonly #leaving = new Set<NodeTraffic>();
   readonly #monitor: Monitor;
   readonly #poolers = new Set<string>();
+  /** What the last probe of a node failed of, until one passes. */
+  readonly #probeErrors = new Map<string, unknown>();
   readonly #retryBudget = new RetryBudget();
   readonly refusals: ReturnType<typeof createRefusals> = createRefusals();
   /** Who is told about the connections of every node's pool. */
@@ -176,7 +178,7 @@ export class Engine {
         after: request.context?.writtenAt,
         lastTry,
       });
-      if (decision.kind === "refuse") throw new RouterError(decision.code, decision.message);
+      if (decision.kind === "refuse") throw this.refused(decision);
       const { failure, lease } = await this.#tryLease(decision.node);
       if (lease !== undefined) return lease;
       if (request.kind === "write" || attempt >= this.config.retries.max || isClosed(failure?.error)) {
@@ -200,6 +202,16 @@ export class Engine {
     this.#view = view;
     if (hasSubscribers()) publishDecision(decision, classification);
     return decision;
+  }
+
+  /** @internal What a refused call rejects with: `cause` is what it failed of before. */
+  refused({ code, message }: Extract<Decision, { kind: "refuse" }>, cause?: unknown): RouterError {
+    const { name, standing } = this.#view.primary;
+    const node = code === "NO_PRIMARY" ? name : undefined;
+    const why = cause ?? (standing.kind === "down" ? this.#probeErrors.get(name) : undefined);
+    return why === undefined
+      ? new RouterError(code, message, { node })
+      : new RouterError(code, `${message} (${messageOf(why)})`, { node, cause: why });
   }
 
   /** @internal */
@@ -333,10 +345,12 @@ export class Engine {
   #listener(): MonitorListener {
     return {
       sampled: (node: string, sample: NodeSample, sentAt: number) => {
+        this.#probeErrors.delete(node);
         this.observe({ kind: "sampled", node, sample, sentAt, at: this.#clock.now() });
         this.#onHeard();
       },
       failed: (node, error) => {
+        this.#probeErrors.set(node, error);
         this.#tell({ kind: "probe-failed", node, message: messageOf(error) });
         this.observe({ kind: "probe-failed", node, at: this.#clock.now() });
         this.#onHeard();
@@ -355,7 +369,9 @@ export class Engine {
   #letGo(before: ClusterView, view: ClusterView, changes: readonly Change[]): void {
     for (const traffic of this.traffic()) {
       const { name } = traffic.node;
-      if (isUnreachable(view, name) && !isUnreachable(before, name)) traffic.abandon();
+      if (isUnreachable(view, name) && !isUnreachable(before, name)) {
+        traffic.abandon(this.#probeErrors.get(name));
+      }
     }
     for (const change of changes) {
       if (change.kind === "evicted") this.#nodes.get(change.node)?.letGoWaiting();
@@ -451,7 +467,7 @@ class Execution {
       call.classification,
     );
     if (decision.kind === "refuse") {
-      this.#fail(new RouterError(decision.code, decision.message, { cause: this.#lastError }));
+      this.#fail(engine.refused(decision, this.#lastError));
       return;
     }
     if (engine.isBehindPooler(decision.node)) {

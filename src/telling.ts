@@ -7,6 +7,8 @@ export const FALLBACK_ENDED = "read replicas are available again, fallback to pr
 
 export function tellLogger(log: Logger): (notice: EngineNotice) => void {
   let nudgeRefused = false;
+  /** What a node's last probe failed of: a wrong password, say. */
+  const causes = new Map<string, string>();
   return (notice) => {
     switch (notice.kind) {
       case "fallback-started":
@@ -16,13 +18,20 @@ export function tellLogger(log: Logger): (notice: EngineNotice) => void {
         log.info(FALLBACK_ENDED);
         break;
       case "evicted":
-        log.warn(`replica evicted: ${notice.reason}`, { node: notice.node, basis: notice.basis });
+        log.warn(`replica evicted: ${notice.reason}`, {
+          node: notice.node,
+          basis: notice.basis,
+          cause: notice.reason === "unreachable" ? causes.get(notice.node) : undefined,
+        });
         break;
       case "readmitted":
         log.info("replica readmitted", { node: notice.node, standing: notice.standing });
         break;
       case "primary-down":
-        log.warn(`primary down: ${notice.reason}`, { node: notice.node });
+        log.warn(`primary down: ${notice.reason}`, {
+          node: notice.node,
+          cause: notice.reason === "unreachable" ? causes.get(notice.node) : undefined,
+        });
         break;
       case "primary-up":
         log.info("primary up", { node: notice.node });
@@ -57,6 +66,7 @@ export function tellLogger(log: Logger): (notice: EngineNotice) => void {
         log.info(`replica ${notice.kind}`, { node: notice.node });
         break;
       case "probe-failed":
+        causes.set(notice.node, notice.message);
         log.debug("probe failed", { node: notice.node, cause: notice.message });
         break;
       case "epoch":

@@ -91,7 +91,7 @@ describe("what the log says", () => {
       "WARN: no healthy read replicas available, falling back to primary",
     ]);
     expect(written[0]).toBe(
-      "WARN: replica evicted: unreachable node=r1 basis=2 probes in a row failed (fall 2)",
+      "WARN: replica evicted: unreachable node=r1 basis=2 probes in a row failed (fall 2) cause=connect ECONNREFUSED",
     );
     await rig.finish(router.end());
   });

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly figures: Readonly<Record<string, number>>;
   /** Indexes into the history of the operations that prove a failure, at most {@link MAX_PROOF}. */
   readonly proof: readonly number[];
+  /** Only tells: nobody promises it, and it counts neither for nor against a scenario. */
+  readonly informational?: true;
 }
 
 export const MAX_PROOF = 10;

@@ -14,6 +14,7 @@ import { doubtsOf, ms, verdictOf, Violations } from "./verdict.ts";
 export const noFalseEviction: Checker = {
   name: "no-false-eviction",
   guarantee: "No replica is evicted that was well for the whole budget before.",
+  claim: "events",
 
   check(input) {
     const { history, from, until } = input;

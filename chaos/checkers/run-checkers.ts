@@ -14,7 +14,8 @@ export function runCheckers(
   claims: readonly Claim[],
 ): Judgement {
   const verdicts = checkers.map((checker) => judged(checker, { ...input, claims }));
-  return { status: overallStatus(verdicts.map(({ status }) => status)), verdicts };
+  const counted = verdicts.filter(({ informational }) => informational !== true);
+  return { status: overallStatus(counted.map(({ status }) => status)), verdicts };
 }
 
 /** Fail beats unknown beats pass. What was not claimed counts for nothing: nothing judged is unknown. */

@@ -16,7 +16,7 @@ export const weightFairness: Checker = {
   name: "weight-fairness",
   guarantee:
     "At every moment of an epoch each replica has served its exact share by weight, within one read (two after a change of the set).",
-  claim: "weights",
+  claim: "exact-weights",
 
   check(input) {
     const violations = new Violations();

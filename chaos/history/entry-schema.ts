@@ -38,6 +38,7 @@ const evidence: z.ZodType<Evidence> = z.object({
   replayLsn: z.string().optional(),
   heartbeat: whole,
   backend: whole.optional(),
+  ownWrite: whole.optional(),
 });
 
 const routerEvent: z.ZodType<RouterEvent> = z.discriminatedUnion("kind", [

@@ -52,6 +52,8 @@ export interface Evidence {
   readonly heartbeat: number;
   /** Backend process id: two statements of one transaction must share it. */
   readonly backend?: number | undefined;
+  /** Where the session asked for its own last acknowledged write: that write's id if the statement saw it, else 0. */
+  readonly ownWrite?: number | undefined;
 }
 
 export interface OperationError {

@@ -55,8 +55,9 @@ function casesOf(result: ScenarioResult): string[] {
   return verdicts;
 }
 
-function verdictCase(result: ScenarioResult, { checker, status, summary }: Verdict): string {
+function verdictCase(result: ScenarioResult, { checker, status, summary, informational }: Verdict): string {
   const details = [...result.proof, `again: ${result.reproduce}`].join("\n");
+  if (informational === true && status !== "pass") return caseOf(result, checker, tag("skipped", summary, ""));
   switch (status) {
     case "pass":
       return caseOf(result, checker, "");

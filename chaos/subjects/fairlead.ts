@@ -1,4 +1,7 @@
-/** fairlead's own router as a subject: it claims everything, and testifies to every transition, log line and pick. */
+/**
+ * fairlead's own router as a subject. It testifies to every transition, log line and pick, and claims everything but what only
+ * its sessions promise: its reads here belong to none.
+ */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import type { DecisionMessage } from "../../src/channels.ts";
 import { Router } from "../../src/router.ts";
@@ -12,7 +15,7 @@ type Tell = (event: RouterEvent) => void;
 
 export const fairlead: Subject = {
   name: "fairlead",
-  claims: ["weights", "lag-limit", "fallback", "log-once", "no-leak", "read-your-writes"],
+  claims: ["weights", "exact-weights", "lag-limit", "fallback", "log-once", "no-leak", "events"],
 
   async connect({ policy, seed, tell }: SubjectOptions): Promise<SubjectClient> {
     const ledger = new PickLedger(tell);

@@ -13,7 +13,8 @@ import type { Arrival } from "./arrivals.ts";
 import { failedOutcome } from "./outcome.ts";
 import type { FailedOutcome } from "./outcome.ts";
 import type { WorkloadSpec } from "./spec.ts";
-import { evidenceOf, insert, READ } from "./statements.ts";
+import { evidenceOf, insert, READ, readOwn } from "./statements.ts";
+import type { Statement } from "./statements.ts";
 import type { WriteGate } from "./write-gate.ts";
 
 export interface WorkloadOptions {
@@ -37,6 +38,12 @@ export function runWorkload(options: WorkloadOptions): Promise<void> {
 
 type Outcome = { readonly type: "ok"; readonly evidence: readonly Evidence[] } | FailedOutcome;
 
+interface Asked {
+  readonly process: number;
+  readonly f: Arrival["f"];
+  readonly id?: number;
+}
+
 class Loop {
   readonly #options: WorkloadOptions;
   readonly #arrivals: Iterator<Arrival, never>;
@@ -44,6 +51,8 @@ class Loop {
   /** First in, first out: every session gets its turn. */
   readonly #idle: number[];
   readonly #open = new Set<Promise<void>>();
+  /** By session: its last write that was acknowledged. */
+  readonly #ownWrites = new Map<number, number>();
   #next: Arrival;
   #timer: Timer | undefined;
   #lastId = 0;
@@ -116,11 +125,12 @@ class Loop {
     if (f === "write") gate?.enter();
     let outcome: Outcome;
     try {
-      const evidence = await withDeadline(clock, this.#ask(f, operation.id), {
+      const evidence = await withDeadline(clock, this.#ask(operation), {
         what: `the ${f}`,
         timeoutMs: spec.giveUpMs,
       });
       outcome = { type: "ok", evidence };
+      if (operation.id !== undefined) this.#ownWrites.set(process, operation.id);
     } catch (error) {
       outcome = failedOutcome(f, error);
     }
@@ -128,20 +138,28 @@ class Loop {
     record({ ...operation, ...outcome, at: this.#now(), invoke });
   }
 
-  async #ask(f: Arrival["f"], id: number | undefined): Promise<readonly Evidence[]> {
+  async #ask({ process, f, id }: Asked): Promise<readonly Evidence[]> {
     const { client } = this.#options;
     switch (f) {
-      case "read":
-        return [evidenceOf(await client.read(READ.text, READ.values))];
+      case "read": {
+        const { text, values } = this.#readFor(process);
+        return [evidenceOf(await client.read(text, values))];
+      }
       case "write": {
         const { text, values } = insert(id as number);
         return [evidenceOf(await client.write(text, values))];
       }
       case "transaction": {
-        const answers = await client.readOnlyTransaction?.([READ, READ]);
+        const read = this.#readFor(process);
+        const answers = await client.readOnlyTransaction?.([read, read]);
         return (answers ?? []).map(evidenceOf);
       }
     }
+  }
+
+  #readFor(session: number): Statement {
+    const ownWrite = this.#ownWrites.get(session);
+    return ownWrite === undefined ? READ : readOwn(ownWrite);
   }
 
   #now(): number {

@@ -24,6 +24,8 @@ export function createTables(applicationRole: string): readonly string[] {
     `create table ${SCHEMA}.heartbeat (number integer not null) with (fillfactor = 10)`,
     `insert into ${SCHEMA}.heartbeat values (0)`,
     `create table ${SCHEMA}.writes (id integer not null)`,
+    // Not unique, see above: only so that a session finds its own write at the same cost however many there are.
+    `create index on ${SCHEMA}.writes (id)`,
     `grant usage on schema ${SCHEMA} to ${role}`,
     `grant select on ${SCHEMA}.heartbeat to ${role}`,
     `grant select, insert on ${SCHEMA}.writes to ${role}`,
@@ -40,6 +42,12 @@ export const READ: Statement = {
   text: `select ${COLUMNS}, ${NEWEST}, pg_last_wal_replay_lsn()::text as replay_lsn`,
   values: [],
 };
+
+/** As {@link READ}, for a session whose write `ownWrite` was acknowledged: does it see that as well? */
+export function readOwn(ownWrite: number): Statement {
+  const seen = `(select coalesce(max(id), 0) from ${SCHEMA}.writes where id = $1) as own_write`;
+  return { text: `${READ.text}, ${seen}`, values: [ownWrite] };
+}
 
 export function insert(id: number): Statement {
   return {
@@ -68,7 +76,7 @@ export function evidenceOf(rows: readonly Row[]): Evidence {
   if (rows.length !== 1 || row === undefined) {
     throw new NoEvidence(`one row was asked for, ${rows.length} came`);
   }
-  const { node, standby, backend, heartbeat, replay_lsn: replayLsn } = row;
+  const { node, standby, backend, heartbeat, replay_lsn: replayLsn, own_write: ownWrite } = row;
   if (typeof node !== "string" || typeof standby !== "boolean" || typeof heartbeat !== "number") {
     throw new NoEvidence("the row does not say who answered: columns node, standby or heartbeat are missing");
   }
@@ -78,5 +86,6 @@ export function evidenceOf(rows: readonly Row[]): Evidence {
     heartbeat,
     ...(typeof replayLsn === "string" ? { replayLsn } : {}),
     ...(typeof backend === "number" ? { backend } : {}),
+    ...(typeof ownWrite === "number" ? { ownWrite } : {}),
   };
 }

@@ -41,6 +41,15 @@ export async function openToxiproxy(options: OpenToxiproxyOptions): Promise<Open
   return { client, origin: "given", isShared: true, copyLog: nothing, [Symbol.asyncDispose]: nothing };
 }
 
+/**
+ * Finds out, before anything is started, whether the Toxiproxy that was chosen is there.
+ * @throws ToxiproxyUnavailable, or Error when there is no program of it
+ */
+export async function lookForToxiproxy(choice: ToxiproxyChoice, clock: Clock): Promise<void> {
+  if (choice === "path") programFile();
+  else if (choice !== "builtin") await ToxiproxyClient.connect(choice, clock);
+}
+
 async function openBuiltin({ seed, clock }: OpenToxiproxyOptions): Promise<OpenToxiproxy> {
   const server = await startBuiltinToxiproxy({ host: "127.0.0.1", port: 0, seed });
   try {
@@ -67,10 +76,7 @@ const pollEveryMs = 20;
 
 async function openProgram(options: OpenToxiproxyOptions): Promise<OpenToxiproxy> {
   const { clock } = options;
-  const file = findOnPath(program);
-  if (file === undefined) {
-    throw new Error(`there is no ${program} on the PATH: install Toxiproxy, or use the built-in one`);
-  }
+  const file = programFile();
   const folder = join(tmpdir(), `fairlead-toxiproxy-${randomBytes(6).toString("hex")}`);
   const lease = await openLease({ folder, owner: undefined, clock });
   const logFile = join(folder, "toxiproxy.log");
@@ -89,6 +95,12 @@ async function openProgram(options: OpenToxiproxyOptions): Promise<OpenToxiproxy
     await lease.end();
     throw error;
   }
+}
+
+function programFile(): string {
+  const file = findOnPath(program);
+  if (file !== undefined) return file;
+  throw new Error(`there is no ${program} on the PATH: install Toxiproxy, or use the built-in one`);
 }
 
 interface Serving {

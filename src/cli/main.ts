@@ -1,10 +1,15 @@
-/** Runs one command line and sets the exit code. Whatever goes wrong is told in one line, never as a stack trace. */
+/** Runs one command line and ends the process with its exit code. Whatever goes wrong is told in one line, never as a stack trace. */
+import { stripVTControlCharacters } from "node:util";
 import { run } from "@stricli/core";
 import type { StricliProcess } from "@stricli/core";
 import { RouterError } from "../errors.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { app } from "./app.ts";
 import { EXIT, UsageError } from "./io.ts";
-import type { Io } from "./io.ts";
+import type { Io, Screen } from "./io.ts";
+
+/** How long cleaning up may take after Ctrl-C before we go without it: whatever runs then is ended by its own lease. */
+const CLEAN_UP_TIMEOUT_MS = 10_000;
 
 export async function main(args: readonly string[]): Promise<void> {
   const interrupt = new AbortController();
@@ -13,19 +18,12 @@ export async function main(args: readonly string[]): Promise<void> {
     interrupts += 1;
     // The second time, do not wait: what was started is ended by its own lease when this process is gone.
     if (interrupts > 1) process.exit(EXIT.interrupted);
+    systemClock.schedule(CLEAN_UP_TIMEOUT_MS, () => process.exit(EXIT.interrupted));
     interrupt.abort(new Error("interrupted"));
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  // A reader that goes away (`| head`) is no error.
-  process.stdout.on("error", () => process.exit());
-  const io: Io = {
-    stdout: (line) => void process.stdout.write(`${line}\n`),
-    stderr: (line) => void process.stderr.write(`${line}\n`),
-    signal: interrupt.signal,
-    isTerminal: process.stderr.isTTY && process.env["CI"] === undefined,
-    env: process.env,
-  };
+  const io = openIo(interrupt.signal);
   let exitCode: number = EXIT.held;
   const scanned: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };
   await run(app, args, {
@@ -39,10 +37,55 @@ export async function main(args: readonly string[]): Promise<void> {
       exitCode = interrupt.signal.aborted ? EXIT.interrupted : exitCodeOf(error);
     },
   });
-  process.removeListener("SIGINT", onSignal);
-  process.removeListener("SIGTERM", onSignal);
   // stricli speaks of its own usage errors in negative numbers.
-  process.exitCode = Number(scanned.exitCode ?? 0) < 0 ? EXIT.usage : exitCode;
+  if (Number(scanned.exitCode ?? 0) < 0) exitCode = EXIT.usage;
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  // All is disposed of by now; a deadline of something given up on the way must not hold the terminal.
+  process.exit(exitCode);
+}
+
+function openIo(signal: AbortSignal): Io {
+  const { stdout, stderr, env } = process;
+  let stdoutIsGone = false;
+  // A reader that goes away (`| head`) is no error: the verdict, the files and the exit code are the same without it.
+  stdout.on("error", () => {
+    stdoutIsGone = true;
+  });
+  stderr.on("error", () => {});
+  return {
+    stdout: (line) => {
+      if (!stdoutIsGone) stdout.write(`${line}\n`);
+    },
+    stderr: (line) => void stderr.write(`${line}\n`),
+    signal,
+    stdoutIsGone: () => stdoutIsGone,
+    screen: openScreen(stderr, env),
+    color: hasColors(stdout),
+    columns: stdout.isTTY ? stdout.columns : undefined,
+    env,
+  };
+}
+
+function openScreen(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv): Screen | undefined {
+  if (!stream.isTTY || env["CI"] !== undefined || env["TERM"] === "dumb") return undefined;
+  return {
+    write: (text) => void stream.write(text),
+    // Some terminals say 0 until they know.
+    columns: () => stream.columns || 80,
+    color: hasColors(stream),
+  };
+}
+
+/** Heeds NO_COLOR and what the terminal can do. */
+function hasColors(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && stream.hasColors();
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.writableEnded) resolve();
+    else stream.write("", () => resolve());
+  });
 }
 
 function exitCodeOf(error: unknown): number {
@@ -54,6 +97,7 @@ function exitCodeOf(error: unknown): number {
 function describe(error: unknown, io: Io): string {
   if (!(error instanceof Error)) return String(error);
   const isOurs = error instanceof UsageError || error instanceof RouterError;
-  if (isOurs || io.env["FAIRLEAD_DEBUG"] === undefined) return error.message;
-  return error.stack ?? error.message;
+  const text = isOurs || io.env["FAIRLEAD_DEBUG"] === undefined ? error.message : (error.stack ?? error.message);
+  // Several config problems are several lines; what a program left at the end, or painted, is not passed on.
+  return stripVTControlCharacters(text).trim() || error.name;
 }

@@ -1,15 +1,25 @@
 /** Where a run keeps its histories and logs: `.fairlead/runs/<time>-<seed>/`, with a `latest` link and the newest ten kept. */
-import { lstat, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { access, constants, lstat, mkdir, readdir, rm, rmdir, symlink } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { systemClock } from "../runtime/clock.ts";
 import { UsageError } from "./io.ts";
+import { makeFolder } from "./make-folder.ts";
 
 const KEPT = 10;
+const RUNS = join(".fairlead", "runs");
+
+export interface RunDirectory {
+  readonly path: string;
+  /** Removes the folder again if nothing has been written into it. */
+  discardIfEmpty(): Promise<void>;
+  /** Called when it holds a run: points `latest` at it, and removes what is older than the newest ten. */
+  settle(): Promise<void>;
+}
 
 /** @throws UsageError when the folder cannot be made, or `--out` names one that is not empty */
-export async function openRunDirectory(out: string | undefined, seed: number): Promise<string> {
+export async function openRunDirectory(out: string | undefined, seed: number): Promise<RunDirectory> {
   try {
-    return out === undefined ? await nextRun(seed) : await emptyFolder(out);
+    return out === undefined ? await nextRun(seed) : await named(out);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -17,36 +27,63 @@ export async function openRunDirectory(out: string | undefined, seed: number): P
   }
 }
 
-async function emptyFolder(path: string): Promise<string> {
-  await mkdir(path, { recursive: true });
+async function named(path: string): Promise<RunDirectory> {
+  const existed = (await lstat(path).catch(() => undefined)) !== undefined;
+  await makeFolder(path);
   const inside = await readdir(path);
   if (inside.length > 0) throw new UsageError(`--out ${path} is not empty: name a new folder`);
-  return path;
+  await access(path, constants.W_OK);
+  return {
+    path,
+    discardIfEmpty: () => (existed ? Promise.resolve() : removeIfEmpty(path)),
+    settle: () => Promise.resolve(),
+  };
 }
 
-async function nextRun(seed: number): Promise<string> {
-  const runs = join(".fairlead", "runs");
+async function nextRun(seed: number): Promise<RunDirectory> {
   const time = new Date(systemClock.wallTime()).toISOString().replaceAll(/[-:]|\.\d+/g, "");
-  const path = join(runs, `${time}-${seed}`);
-  await mkdir(path, { recursive: true });
-  await pointLatestAt(runs, path);
-  await keepNewest(runs);
-  return path;
+  await makeFolder(RUNS);
+  const path = await makeUnused(join(RUNS, `${time}-${seed}`));
+  return {
+    path,
+    discardIfEmpty: () => removeIfEmpty(path),
+    settle: async () => {
+      await pointLatestAt(path);
+      await keepNewest();
+    },
+  };
 }
 
-async function pointLatestAt(runs: string, path: string): Promise<void> {
-  const latest = join(runs, "latest");
+/** Two runs of one seed in one second do not share a folder. */
+async function makeUnused(path: string, attempt = 1): Promise<string> {
+  const name = attempt === 1 ? path : `${path}-${attempt}`;
+  try {
+    await mkdir(name);
+    return name;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return await makeUnused(path, attempt + 1);
+  }
+}
+
+async function removeIfEmpty(path: string): Promise<void> {
+  await rmdir(path).catch(() => {});
+}
+
+/** A convenience: where links cannot be made, or another run makes it at this moment, there is none of ours. */
+async function pointLatestAt(path: string): Promise<void> {
+  const latest = join(RUNS, "latest");
   const found = await lstat(latest).catch(() => undefined);
   // Something of the user's own by that name is left alone.
   if (found !== undefined && !found.isSymbolicLink()) return;
   await rm(latest, { force: true });
-  await symlink(relative(runs, path), latest);
+  await symlink(relative(RUNS, path), latest).catch(() => {});
 }
 
 /** Only folders that look like runs are ever removed. */
-async function keepNewest(runs: string): Promise<void> {
-  const names = (await readdir(runs)).filter((name) => /^\d{8}T\d{6}Z-\d+$/.test(name)).sort();
+async function keepNewest(): Promise<void> {
+  const names = (await readdir(RUNS)).filter((name) => /^\d{8}T\d{6}Z-\d+(-\d+)?$/.test(name)).sort();
   for (const name of names.slice(0, Math.max(0, names.length - KEPT))) {
-    await rm(join(runs, name), { recursive: true, force: true });
+    await rm(join(RUNS, name), { recursive: true, force: true });
   }
 }

@@ -98,11 +98,11 @@ export class NodeTraffic {
   }
 
   /** The node has been declared down: ends what is in flight and what is idle, and starts over with a new pool. */
-  abandon(): void {
+  abandon(cause: unknown): void {
     const lost = this.#pool;
     // First: what is let go may come back at once.
     this.#pool = this.#openPool();
-    this.#abort(this.#lostError("was declared down"));
+    this.#abort(this.#lostError("was declared down", cause));
     this.#retire(lost);
     lost.destroy();
   }
@@ -164,8 +164,9 @@ export class NodeTraffic {
     return this.#lostError(is);
   }
 
-  #lostError(what: string): RouterError {
-    return new RouterError("NODE_LOST", `"${this.node.name}" ${what}`, { node: this.node.name });
+  #lostError(what: string, cause?: unknown): RouterError {
+    const why = cause instanceof Error ? ` (${cause.message})` : "";
+    return new RouterError("NODE_LOST", `"${this.node.name}" ${what}${why}`, { node: this.node.name, cause });
   }
 
   #abort(reason: Error): void {
