@@ -56,6 +56,8 @@ export interface Call {
 export interface LeaseRequest {
   readonly kind: "read" | "write";
   readonly context: CausalContext | undefined;
+  /** Nodes that have failed this caller already. */
+  readonly avoid?: ReadonlySet<string>;
 }
 
 const END_TIMEOUT_MS = 5000;
@@ -169,9 +171,9 @@ export class Engine {
   /** Holds a connection of the right node for several statements. */
   async lease(request: LeaseRequest): Promise<Lease> {
     if (this.#closed) throw closedError();
-    const avoid = new Set<string>();
+    const avoid = new Set(request.avoid);
     for (let attempt = 0; ; attempt++) {
-      const lastTry = attempt > 0 && attempt >= this.config.retries.max;
+      const lastTry = avoid.size > 0 && avoid.size >= this.config.retries.max;
       const decision = this.decide({
         kind: request.kind,
         avoid: avoid.size === 0 ? undefined : avoid,

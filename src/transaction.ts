@@ -5,7 +5,7 @@ import { textOf } from "./driver/query-config.ts";
 import type { Lease } from "./driver/node-traffic.ts";
 import { meaningOf } from "./driver/sqlstate.ts";
 import { nodeLost, unknownOutcome } from "./engine.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, LeaseRequest } from "./engine.ts";
 import { RouterError } from "./errors.ts";
 import type { CausalContext } from "./session.ts";
 
@@ -41,11 +41,10 @@ export async function runTransaction<T>(
 ): Promise<T> {
   const readOnly = options.readOnly === true;
   const kind = readOnly && options.isolation !== "serializable" ? "read" : "write";
-  const lease = await engine.lease({ kind, context });
+  const lease = await begun(engine, { kind, context }, beginStatement(options));
   let clean = false;
   let leftState = false;
   try {
-    await lease.query(beginStatement(options));
     const result = await work({
       node: lease.node,
       query: <Row extends QueryResultRow>(query: QueryInput, values?: unknown[]) => {
@@ -66,6 +65,24 @@ export async function runTransaction<T>(
     throw isLost(lease, error) ? nodeLost(lease.node, error) : error;
   } finally {
     lease.release(!clean || leftState);
+  }
+}
+
+/** A transaction whose BEGIN was lost has done nothing yet: it begins on another connection. */
+async function begun(engine: Engine, request: LeaseRequest, statement: string): Promise<Lease> {
+  const avoid = new Set<string>();
+  for (let attempt = 0; ; attempt++) {
+    const lease = await engine.lease({ ...request, avoid });
+    try {
+      await lease.query(statement);
+      return lease;
+    } catch (error) {
+      const lost = isLost(lease, error);
+      lease.release(true);
+      if (!lost) throw error;
+      if (attempt >= engine.config.retries.max) throw nodeLost(lease.node, error);
+      avoid.add(lease.node);
+    }
   }
 }
 

@@ -57,11 +57,40 @@ describe("readOnly", () => {
 
   test("and serializable runs on the primary, because a standby refuses it", async () => {
     const rig = await EngineRig.started();
-    expect(await begin(rig, async (tx) => tx.node, { readOnly: true, isolation: "serializable" })).toBe("primary");
+    expect(await begin(rig, async (tx) => tx.node, { readOnly: true, isolation: "serializable" })).toBe(
+      "primary",
+    );
   });
 });
 
 describe("a connection lost", () => {
+  test("at BEGIN costs nothing: the transaction begins elsewhere", async () => {
+    const rig = await EngineRig.started();
+    const first: string[] = [];
+    for (const name of ["r1", "r2"]) {
+      rig.server(name).answer = ({ text }) => {
+        if (!text.startsWith("begin") || first.length > 0) return undefined;
+        first.push(name);
+        return "break";
+      };
+    }
+    const node = await begin(rig, async (tx) => tx.node, { readOnly: true });
+    expect(first).toHaveLength(1);
+    expect(first).not.toContain(node);
+    expect(rig.checkedOut).toBe(0);
+  });
+
+  test("at every BEGIN is told after the retries that are allowed", async () => {
+    const rig = await EngineRig.started();
+    for (const name of ["r1", "r2", "primary"]) {
+      rig.server(name).answer = ({ text }) => (text.startsWith("begin") ? "break" : undefined);
+    }
+    await expect(begin(rig, async (tx) => tx.node, { readOnly: true })).rejects.toMatchObject({
+      code: "NODE_LOST",
+    });
+    expect(rig.checkedOut).toBe(0);
+  });
+
   test("before COMMIT means that nothing happened", async () => {
     const rig = await EngineRig.started();
     rig.server("primary").answer = ({ text }) => (text === "insert" ? "break" : undefined);
@@ -82,7 +111,9 @@ describe("a connection lost", () => {
   test("during COMMIT because the primary was declared down leaves it unknown, too", async () => {
     const rig = await EngineRig.started();
     rig.server("primary").answer = ({ text }) => (text === "commit" ? "silence" : undefined);
-    const done = expect(begin(rig, (tx) => tx.query("insert"))).rejects.toMatchObject({ code: "UNKNOWN_OUTCOME" });
+    const done = expect(begin(rig, (tx) => tx.query("insert"))).rejects.toMatchObject({
+      code: "UNKNOWN_OUTCOME",
+    });
     rig.clock.schedule(20, () => rig.server("primary").freeze());
     await done;
     expect(rig.checkedOut).toBe(0);
