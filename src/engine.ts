@@ -33,6 +33,8 @@ export type EngineNotice =
   | { readonly kind: "local-stall" }
   | { readonly kind: "pooler-found"; readonly node: string }
   | { readonly kind: "nudge-failed"; readonly message: string }
+  /** The role may not see why a standing is what it is. */
+  | { readonly kind: "receiver-hidden"; readonly user: string }
   | { readonly kind: "probe-failed"; readonly node: string; readonly message: string };
 
 export interface EngineOptions {
@@ -79,6 +81,7 @@ export class Engine {
   #view: ClusterView;
   #tick: Timer | undefined;
   #closed = false;
+  #toldHidden = false;
   #ending: Promise<void> | undefined;
   #started: (() => void) | undefined;
 
@@ -344,10 +347,18 @@ export class Engine {
     });
   }
 
+  /** Once: it stays so until somebody grants the right. */
+  #tellHidden(node: string): void {
+    if (this.#toldHidden) return;
+    this.#toldHidden = true;
+    this.#tell({ kind: "receiver-hidden", user: this.nodeTraffic(node).node.user });
+  }
+
   #listener(): MonitorListener {
     return {
       sampled: (node: string, sample: NodeSample, sentAt: number) => {
         this.#probeErrors.delete(node);
+        if (sample.role === "replica" && sample.walReceiver === "hidden") this.#tellHidden(node);
         this.observe({ kind: "sampled", node, sample, sentAt, at: this.#clock.now() });
         this.#onHeard();
       },

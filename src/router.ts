@@ -275,6 +275,7 @@ export class Router extends EventEmitter<RouterEvents> {
       case "probe-failed":
       case "pooler-found":
       case "nudge-failed":
+      case "receiver-hidden":
         return;
       case "fallback-started":
       case "fallback-ended":

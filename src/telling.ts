@@ -44,6 +44,12 @@ export function tellLogger(log: Logger): (notice: EngineNotice) => void {
           },
         );
         break;
+      case "receiver-hidden":
+        log.info(
+          `the role "${notice.user}" may not see pg_stat_wal_receiver, so a missing WAL receiver is never named as a reason: ` +
+            `grant pg_monitor to ${quoted(notice.user)}`,
+        );
+        break;
       case "nudge-failed":
         // Once: the reason is a missing right, which does not come by itself.
         if (!nudgeRefused) {
@@ -74,4 +80,9 @@ export function tellLogger(log: Logger): (notice: EngineNotice) => void {
         break;
     }
   };
+}
+
+/** As SQL takes it. */
+function quoted(identifier: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(identifier) ? identifier : `"${identifier.replaceAll('"', '""')}"`;
 }

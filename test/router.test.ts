@@ -103,6 +103,13 @@ describe("what the log says", () => {
     for (let i = 0; i < 5; i++) tell({ kind: "nudge-failed", message: "permission denied" });
     expect(log.lines).toHaveLength(1);
   });
+
+  test("names the grant that would let the role see what it may not see", async () => {
+    const { tellLogger } = await import("../src/telling.ts");
+    const log = recorder();
+    tellLogger(log)({ kind: "receiver-hidden", user: "Web-App" });
+    expect(log.lines.join()).toContain('grant pg_monitor to "Web-App"');
+  });
 });
 
 test("events tell every transition by its name, and all of them as change", async () => {

@@ -5,6 +5,7 @@ import { withExitCode } from "./context.ts";
 import type { Context } from "./context.ts";
 import { packageVersion } from "./package-version.ts";
 import { parseInteger } from "./parse-integer.ts";
+import { texts } from "./texts.ts";
 
 const seed = (input: string): number =>
   parseInteger(input, { what: "--seed", minimum: 0, maximum: 2 ** 32 - 1 });
@@ -40,20 +41,21 @@ const pgBin = {
   placeholder: "DIR",
   brief: "Folder with PostgreSQL's programs, 14 to 18 (default = the ones from npm)",
 } as const;
-const output = (format: string) =>
+const output = (what: string) =>
   ({
     kind: "parsed",
     parse: text,
     optional: true,
     placeholder: "FILE",
-    brief: `Write the verdicts as ${format}; - is stdout`,
+    brief: `Write the ${what}; - is stdout`,
   }) as const;
+const toggle = (brief: string) => ({ kind: "boolean", optional: true, withNegated: false, brief }) as const;
 
 const chaos: Command<Context> = buildCommand({
   loader: async () => withExitCode((await import("./chaos.ts")).runChaos),
   parameters: {
     flags: {
-      list: { kind: "boolean", brief: "List the scenarios and stop", default: false, withNegated: false },
+      list: toggle("List the scenarios and stop"),
       seed: {
         kind: "parsed",
         parse: seed,
@@ -72,12 +74,7 @@ const chaos: Command<Context> = buildCommand({
       },
       toxiproxy,
       pgBin,
-      keep: {
-        kind: "boolean",
-        brief: "After a failure keep the cluster up, print how to reach it, and wait for Ctrl-C",
-        default: false,
-        withNegated: false,
-      },
+      keep: toggle("After a failure keep the cluster up, print how to reach it, and wait for Ctrl-C"),
       out: {
         kind: "parsed",
         parse: text,
@@ -85,9 +82,9 @@ const chaos: Command<Context> = buildCommand({
         placeholder: "DIR",
         brief: "Folder for histories and logs (default = .fairlead/runs/<time>-<seed>)",
       },
-      json: output("JSON"),
-      junit: output("JUnit XML"),
-      markdown: output("Markdown"),
+      json: output("verdicts as JSON"),
+      junit: output("verdicts as JUnit XML"),
+      markdown: output("verdicts as Markdown"),
     },
     positional: {
       kind: "array",
@@ -116,13 +113,8 @@ const bench: Command<Context> = buildCommand({
   parameters: {
     flags: {
       pgBin,
-      quick: {
-        kind: "boolean",
-        brief: "Fewer rounds: only the asserted figures",
-        default: false,
-        withNegated: false,
-      },
-      json: output("JSON"),
+      quick: toggle("Fewer rounds: only the asserted figures"),
+      json: output("figures as JSON"),
     },
   },
   docs: {
@@ -147,13 +139,8 @@ const explain: Command<Context> = buildCommand({
         placeholder: "URL",
         brief: "postgres:// URL of one database whose tables, views and functions are looked up",
       },
-      json: { kind: "boolean", brief: "Answer with one JSON object", default: false, withNegated: false },
-      stdin: {
-        kind: "boolean",
-        brief: "Read one JSON string a line, answer one JSON object a line",
-        default: false,
-        withNegated: false,
-      },
+      json: toggle("Answer with one JSON object"),
+      stdin: toggle("Read one JSON string a line, answer one JSON object a line"),
     },
     positional: {
       kind: "tuple",
@@ -208,5 +195,6 @@ export const app: Application<Context> = buildApplication(
     versionInfo: { currentVersion: packageVersion },
     scanner: { caseStyle: "allow-kebab-for-camel" },
     documentation: { caseStyle: "convert-camel-to-kebab" },
+    localization: { text: texts },
   },
 );

@@ -4,16 +4,19 @@ import { createPrng, drawSeed } from "../runtime/prng.ts";
 import { requireHarness } from "./harness.ts";
 import { EXIT } from "./io.ts";
 import type { Io } from "./io.ts";
-import { writeOutput } from "./write-output.ts";
+import { checkOutputs, writeOutput } from "./outputs.ts";
+import { worldOptions } from "./world-options.ts";
 
 export interface BenchFlags {
   readonly pgBin?: string;
-  readonly quick: boolean;
+  readonly quick?: boolean;
   readonly json?: string;
 }
 
 export async function runBench(flags: BenchFlags, _args: readonly [], io: Io): Promise<number> {
   requireHarness({ pgBin: flags.pgBin, links: false, tinybench: true });
+  await checkOutputs({ json: flags.json });
+  const options = await worldOptions(flags.pgBin === undefined ? {} : { pgBin: flags.pgBin });
   const [
     { startEmbeddedCluster },
     { measureDecision },
@@ -25,11 +28,10 @@ export async function runBench(flags: BenchFlags, _args: readonly [], io: Io): P
     import("../../chaos/bench/overhead.ts"),
     import("../../chaos/bench/report.ts"),
   ]);
+  io.stderr("decisions alone");
   const decision = await measureDecision();
-  await using cluster = await startEmbeddedCluster({
-    signal: io.signal,
-    ...(flags.pgBin === undefined ? {} : { pgBin: flags.pgBin }),
-  });
+  io.stderr("starting PostgreSQL");
+  await using cluster = await startEmbeddedCluster({ signal: io.signal, ...options });
   for (const statement of BENCH_TABLE_SQL) await cluster.sql(cluster.primary, statement);
   await cluster.settled(10_000);
   const { application, database, sslRootCert } = cluster.credentials;
@@ -44,7 +46,7 @@ export async function runBench(flags: BenchFlags, _args: readonly [], io: Io): P
     },
     clock: systemClock,
     prng: createPrng(drawSeed()),
-    quick: flags.quick,
+    quick: flags.quick === true,
     onProgress: (step) => {
       io.signal.throwIfAborted();
       io.stderr(step);

@@ -1,5 +1,6 @@
 /** `fairlead explain`: where a statement would go, and why. Without a database it knows PostgreSQL's own objects only. */
 import { createInterface } from "node:readline/promises";
+import type { RouterConfig } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { createSqlParser } from "../driver/sql-parser.ts";
 import { createRouter } from "../router.ts";
@@ -7,6 +8,7 @@ import type { Classification } from "../routing/classification.ts";
 import { assumedCatalogue } from "../routing/catalogue.ts";
 import { createClassifier } from "../routing/classify.ts";
 import { silentLogger } from "../runtime/logger.ts";
+import type { Logger } from "../runtime/logger.ts";
 import { EXIT, UsageError } from "./io.ts";
 import type { Io } from "./io.ts";
 import { configFromDsn } from "./dsn.ts";
@@ -15,8 +17,8 @@ export interface ExplainFlags {
   readonly config?: string;
   readonly envFile?: string;
   readonly dsn?: string;
-  readonly json: boolean;
-  readonly stdin: boolean;
+  readonly json?: boolean;
+  readonly stdin?: boolean;
 }
 
 /** One line of the answer. */
@@ -31,24 +33,31 @@ interface Answer {
 }
 
 export async function runExplain(flags: ExplainFlags, [sql]: readonly [string?], io: Io): Promise<number> {
-  if (flags.stdin === (sql !== undefined)) {
+  if ((flags.stdin === true) === (sql !== undefined)) {
     throw new UsageError(
       'give one statement, as in fairlead explain "select 1", or --stdin with a JSON string a line',
     );
   }
-  await using explainer = await openExplainer(flags);
+  await using explainer = await openExplainer(flags, io.signal);
   if (sql !== undefined) {
     const answer = explainer.explain(sql);
-    io.stdout(flags.json ? JSON.stringify(answer) : inWords(answer));
+    io.stdout(flags.json === true ? JSON.stringify(answer) : inWords(answer));
     return EXIT.held;
   }
+  return await answerLines(explainer, io);
+}
+
+async function answerLines(explainer: Explainer, io: Io): Promise<number> {
+  const { signal } = io;
+  const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal });
   let lineNumber = 0;
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of lines) {
+    if (signal.aborted || io.stdoutIsGone()) break;
     lineNumber += 1;
     if (line.trim() === "") continue;
     io.stdout(JSON.stringify(explainer.explain(parseLine(line, lineNumber))));
   }
-  return EXIT.held;
+  return signal.aborted ? EXIT.interrupted : EXIT.held;
 }
 
 function parseLine(line: string, lineNumber: number): string {
@@ -65,7 +74,7 @@ interface Explainer extends AsyncDisposable {
   explain(text: string): Answer;
 }
 
-async function openExplainer(flags: ExplainFlags): Promise<Explainer> {
+async function openExplainer(flags: ExplainFlags, signal: AbortSignal): Promise<Explainer> {
   if (flags.config !== undefined && flags.dsn !== undefined) {
     throw new UsageError("give --config or --dsn, not both");
   }
@@ -74,12 +83,17 @@ async function openExplainer(flags: ExplainFlags): Promise<Explainer> {
     flags.dsn === undefined
       ? await loadConfig(flags.config as string, { envFile: flags.envFile })
       : configFromDsn(flags.dsn);
-  const router = await createRouter(config, { logger: silentLogger });
+  const failures = new Map<string, string>();
+  const router = await createRouter(config, { logger: probeFailuresInto(failures) });
   const { primary, replicas } = router.status();
-  if (primary.standing !== "up" && replicas.every((replica) => replica.sampleAgeMs === undefined)) {
-    await router.end();
+  const nobodyAnswers =
+    primary.standing !== "up" && replicas.every((replica) => replica.sampleAgeMs === undefined);
+  if (signal.aborted || nobodyAnswers) await router.end();
+  signal.throwIfAborted();
+  if (nobodyAnswers) {
     throw new UsageError(
-      "no node of the configuration answers: check hosts, ports and credentials, or leave --config and --dsn out",
+      `no database answers, so nothing can be looked up:${whoFailed(config, failures)}\n` +
+        "check hosts, ports and credentials, or leave --config and --dsn out",
     );
   }
   return {
@@ -95,6 +109,23 @@ async function openExplainer(flags: ExplainFlags): Promise<Explainer> {
     },
     [Symbol.asyncDispose]: () => router.end(),
   };
+}
+
+/** The router tells only transitions aloud; why nobody answered is in its debug lines. */
+function probeFailuresInto(failures: Map<string, string>): Logger {
+  return {
+    ...silentLogger,
+    debug: (message, { node, cause } = {}) => {
+      if (message === "probe failed" && cause !== undefined) failures.set(String(node), String(cause));
+    },
+  };
+}
+
+/** A line a node, without what could be a secret. */
+function whoFailed({ primary, replicas }: RouterConfig, failures: ReadonlyMap<string, string>): string {
+  return [primary, ...replicas]
+    .map(({ name, host, port }) => `\n  ${name} (${host}:${port}): ${failures.get(name) ?? "no answer in time"}`)
+    .join("");
 }
 
 async function offline(): Promise<Explainer> {

@@ -1,4 +1,5 @@
 /** `fairlead toxiproxy`: the built-in Toxiproxy alone, for whatever speaks Toxiproxy's API. */
+import { EXIT, untilAborted } from "./io.ts";
 
 export interface ToxiproxyFlags {
   /** Where the API listens. @defaultValue "127.0.0.1" */
@@ -31,18 +32,11 @@ export async function runToxiproxyCommand(flags: ToxiproxyFlags, io: ToxiproxyIo
     server = await startBuiltinToxiproxy({ host, port, strict: true, ...configFile });
   } catch (error) {
     if (!(error instanceof ToxiproxyStartError)) throw error;
-    io.stderr(error.message);
-    return 2;
+    io.stderr(`fairlead: ${error.message}`);
+    return EXIT.usage;
   }
   io.stdout(`Toxiproxy ${TOXIPROXY_VERSION} (built in) listens on ${server.url}`);
-  await Promise.race([whenAborted(io.signal), server.crashed]);
+  await Promise.race([untilAborted(io.signal), server.crashed]);
   await server.close();
-  return 0;
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  return EXIT.held;
 }

@@ -314,7 +314,7 @@ export const dbShape: Shape<DbValues> = {
     default: "client",
   }),
   classifyMaxBytes: integer({
-    is: "Longer statements go to the primary unparsed: parsing blocks the process.",
+    is: "Longer statements that may read go to the primary unread: looking at them blocks the process.",
     unit: "bytes",
     min: 1,
     max: 1_048_576,

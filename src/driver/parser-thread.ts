@@ -1,6 +1,7 @@
 /**
  * Reads long texts on a thread of its own, one after the other, so that the event loop goes on meanwhile. The thread
- * is started by the first such text and keeps no process alive. When it cannot be had, nothing is read here.
+ * is started by such a text, ends when there has been none for a while, and keeps no process alive. When it cannot
+ * be had, nothing is read here.
  */
 import { Worker } from "node:worker_threads";
 import type { AsideReader, ReadOutcome } from "../routing/parser.ts";
@@ -19,6 +20,8 @@ export function createParserThread(clock: Clock): ParserThread {
 const MOST_WAITING = 64;
 /** The longest text takes about 50 ms; a thread that needs so long hangs. */
 const TIMEOUT_MS = 5_000;
+/** A thread holds some 20 MB, and a program sends few shapes that it has not sent before. */
+const IDLE_MS = 10_000;
 /** A thread that fails this often without having read a text is not tried again. */
 const MOST_FAILURES = 3;
 
@@ -29,11 +32,12 @@ interface Task {
 
 class WorkerParserThread implements ParserThread {
   readonly #clock: Clock;
-  /** The first one is with the thread. */
   readonly #tasks: Task[] = [];
   #worker: Worker | undefined;
   #timer: Timer | undefined;
   #failures = 0;
+  /** The first text is with the thread. */
+  #busy = false;
   #closed = false;
 
   constructor(clock: Clock) {
@@ -43,7 +47,8 @@ class WorkerParserThread implements ParserThread {
   read(text: string, done: (outcome: ReadOutcome) => void): boolean {
     if (this.#closed || this.#failures >= MOST_FAILURES || this.#tasks.length >= MOST_WAITING) return false;
     this.#tasks.push({ text, done });
-    if (this.#tasks.length === 1) this.#clock.afterPoll(() => this.#sendNext());
+    // Later, because starting a thread takes as long as parsing may.
+    if (!this.#busy) this.#clock.afterPoll(() => this.#sendNext());
     return true;
   }
 
@@ -55,19 +60,23 @@ class WorkerParserThread implements ParserThread {
 
   #sendNext(): void {
     const [task] = this.#tasks;
-    if (task === undefined || this.#closed) return;
-    this.#timer = this.#clock.schedule(TIMEOUT_MS, () => {
+    if (task === undefined || this.#busy || this.#closed) return;
+    this.#busy = true;
+    this.#arm(TIMEOUT_MS, () => {
+      if (this.#tasks[0] !== task) return;
       void this.#end();
       this.#answer({ kind: "overwhelmed" });
     });
-    this.#timer.unref();
     this.#worker ??= this.#start();
     this.#worker.postMessage(task.text);
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER_URL, { name: "fairlead-sql", execArgv: [] });
-    worker.unref();
+    const worker = new Worker(WORKER_URL, {
+      name: "fairlead-sql",
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 256 },
+    });
     worker.on("message", (outcome: ReadOutcome) => {
       this.#failures = 0;
       if (worker === this.#worker) this.#answer(outcome);
@@ -82,6 +91,8 @@ class WorkerParserThread implements ParserThread {
       this.#worker = undefined;
       this.#fail();
     });
+    // After the listeners: adding one takes it back.
+    worker.unref();
     return worker;
   }
 
@@ -93,13 +104,27 @@ class WorkerParserThread implements ParserThread {
       return;
     }
     this.#clock.cancel(this.#timer);
+    this.#busy = false;
     for (const { done } of this.#tasks.splice(0)) done({ kind: "unavailable" });
   }
 
   #answer(outcome: ReadOutcome): void {
-    this.#clock.cancel(this.#timer);
+    this.#busy = false;
+    this.#arm(IDLE_MS, () => void this.#end());
     this.#tasks.shift()?.done(outcome);
     this.#sendNext();
+  }
+
+  /** There is one timer, and what it waits for is judged after the thread's answers have been heard. */
+  #arm(delayMs: number, task: () => void): void {
+    this.#clock.cancel(this.#timer);
+    const timer = this.#clock.schedule(delayMs, () => {
+      this.#clock.afterPoll(() => {
+        if (this.#timer === timer && !this.#closed) task();
+      });
+    });
+    timer.unref();
+    this.#timer = timer;
   }
 
   async #end(): Promise<void> {

@@ -14,7 +14,7 @@ import type {
   PoolListener,
   PooledConnection,
 } from "./driver.ts";
-import { isTlsRefused } from "./sqlstate.ts";
+import { isTlsRefused, meaningOf } from "./sqlstate.ts";
 
 /** How long a server may take to close its side of a connection that has been ended. */
 const GOODBYE_MS = 500;
@@ -323,9 +323,13 @@ class PgConnectionPool implements ConnectionPool {
   }
 }
 
-/** Told apart here, once: a full pool is not a failed node. */
+/** Told apart here, once: a full pool is not a failed node. What else keeps us from connecting is one to us. */
 function checkoutError(node: NodeConfig, error: Error): Error {
-  if (error.message !== "timeout exceeded when trying to connect") return error;
+  if (error.message !== "timeout exceeded when trying to connect") {
+    // A certificate that does not hold, a password that is not there: words of TLS or `pg`, not of the statement.
+    if (meaningOf(error) !== "statement") return error;
+    return new RouterError("NODE_LOST", error.message, { node: node.name, cause: error });
+  }
   return new RouterError(
     "POOL_EXHAUSTED",
     `no connection to "${node.name}" came free within ${node.pool.connectionTimeoutMs} ms: ` +

@@ -60,6 +60,7 @@ export class Monitor {
   readonly #loops = new Map<string, Loop>();
   #healthCheck: HealthCheckConfig;
   #heartbeat: Timer | undefined;
+  #afterNudge: Timer | undefined;
   #lastBeat = 0;
   #expired: { readonly loop: Loop; readonly error: unknown; readonly late: boolean }[] = [];
   /** Of nodes that are watched no more: their connections are being closed. */
@@ -122,10 +123,11 @@ export class Monitor {
   /** The message has closed the gap: seen at once, the bounds fall an interval earlier. Replicas need a moment to get it. */
   #lookAfterNudge(primary: Loop): void {
     primary.again = true;
-    const timer = this.#clock.schedule(NUDGE_ARRIVES_MS, () => {
+    this.#clock.cancel(this.#afterNudge);
+    this.#afterNudge = this.#clock.schedule(NUDGE_ARRIVES_MS, () => {
       for (const name of this.#loops.keys()) if (name !== primary.node.name) this.probeNow(name);
     });
-    timer.unref();
+    this.#afterNudge.unref();
   }
 
   async #nudge(loop: Loop): Promise<void> {
@@ -148,6 +150,7 @@ export class Monitor {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#clock.cancel(this.#heartbeat);
+    this.#clock.cancel(this.#afterNudge);
     for (const loop of this.#loops.values()) this.#drop(loop);
     await Promise.all(this.#dropping);
   }

@@ -3,7 +3,7 @@
  * First the event is taken down as a fact, then every replica's standing is judged anew, then who serves follows.
  */
 import type { RouterConfig } from "../config/config.ts";
-import { answerDueAt, isPrimaryUnknown, knownUntil, thawsAt } from "./bound.ts";
+import { answerDueAt, isPrimaryUnknown, knownUntil, lagBoundMs, thawsAt } from "./bound.ts";
 import { servingCandidates } from "./eligible.ts";
 import { coveredAt, withPrimarySample } from "./lag.ts";
 import type { LagRing } from "./lag.ts";
@@ -384,13 +384,33 @@ function nextChangeAt(view: ClusterView, now: number): number {
 function isNudgeDue(view: ClusterView, now: number): boolean {
   const { lagNudge, replicaLagThresholdMs, healthCheck } = view.config;
   if (!lagNudge || replicaLagThresholdMs === "off" || isPrimaryUnknown(view, now)) return false;
-  if (knownUntil(view, now) - view.primary.stillSince < healthCheck.intervalMs) return false;
-  return view.replicas.some(({ gapSince: since, standing, sample }) => {
-    if (since === undefined || now - since < healthCheck.intervalMs) return false;
+  return view.replicas.some((replica) => {
+    const { standing, sample } = replica;
+    if (!isStuck(view, replica, now) && !awaitsFlush(view, replica, now)) return false;
     if (sample?.role === "replica" && sample.replayPaused) return false;
     // What keeps an evicted replica away for another reason cannot be proved away.
     if (standing.kind === "evicted" && standing.reason !== "lagging") return false;
     const everyMs = standing.kind === "evicted" ? 10 * healthCheck.intervalMs : healthCheck.intervalMs;
     return standing.kind !== "draining" && now - view.nudgedAt >= everyMs;
   });
+}
+
+/** Primary and replica have stood still for an interval, with a gap between them. */
+function isStuck(view: ClusterView, { gapSince: since }: ReplicaState, now: number): boolean {
+  const { intervalMs } = view.config.healthCheck;
+  if (since === undefined || now - since < intervalMs) return false;
+  return knownUntil(view, now) - view.primary.stillSince >= intervalMs;
+}
+
+/**
+ * It has replayed all that the primary had flushed. What was written since without a commit (hint bits, vacuum, asynchronous
+ * commits) cannot come before it is flushed, which alone may take 3 × `wal_writer_delay`.
+ */
+function awaitsFlush(view: ClusterView, replica: ReplicaState, now: number): boolean {
+  const primary = view.primary.sample;
+  const { sample } = replica;
+  if (primary === undefined || sample?.role !== "replica" || sample.replay === undefined) return false;
+  if (sample.replay < primary.flush || sample.replay >= primary.insert) return false;
+  const bound = lagBoundMs(view, replica, now);
+  return bound !== undefined && bound > 2 * view.config.healthCheck.intervalMs;
 }
