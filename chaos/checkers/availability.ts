@@ -3,12 +3,13 @@
  * Writes go on as long as the primary is certainly there. Judged from clients' operations and the observed faults alone.
  */
 import { budgets } from "../../src/config/budgets.ts";
+import type { FaultKind } from "../faults/fault.ts";
 import type { FaultWindow } from "../history/fault-windows.ts";
 import { union, touches } from "../history/intervals.ts";
 import type { IntervalSet } from "../history/intervals.ts";
 import type { Completion, History, Invoke } from "../history/operation.ts";
 import { endOf, forEachOperation } from "../history/operations.ts";
-import { addedRoundTripMs, deriveTruth } from "../history/truth.ts";
+import { addedRoundTripMs, deriveTruth, slowStatementMs } from "../history/truth.ts";
 import type { Truth } from "../history/truth.ts";
 import type { CheckInput, Checker } from "./checker.ts";
 import { doubtsOf, ms, verdictOf, Violations } from "./verdict.ts";
@@ -158,32 +159,60 @@ class Judge {
     return true;
   }
 
-  /** One budget for each fault that met the read before it was over, and what a slow link adds by itself. */
+  /**
+   * One budget from the call, or until the last node that may have held it must have been noticed: nodes that go at the same
+   * time are noticed at the same time. What a slow link adds by itself comes on top.
+   */
   #limitMs(from: number, to: number): number {
     const { stallMs } = budgets(this.#input.policy);
     const met = this.#truth.faults.filter(({ possibly }) => possibly.from <= to && possibly.to >= from);
     const slowMs = Math.max(0, ...met.map(({ fault }) => addedRoundTripMs(fault)));
-    const once = stallMs + this.healthyReadMs + ROUND_TRIPS_PER_READ * slowMs;
-    let limitMs = once - stallMs;
+    const statementMs = Math.max(0, ...met.map(({ fault }) => slowStatementMs(fault, this.#input.policy)));
+    const readMs = this.healthyReadMs + ROUND_TRIPS_PER_READ * slowMs + statementMs;
+    let end = from + stallMs + readMs;
+    // In the order in which they began: one that began after the read should have ended is no excuse.
     for (const window of met) {
-      // In the order in which they began: one that began after the read should have ended is no excuse.
-      const end = from + Math.max(limitMs, once);
-      if (isCut(window.fault.kind) && this.#isUnnoticed(window, from, end)) limitMs += stallMs;
+      if (!isCut(window.fault.kind) || !this.#isUnnoticed(window, from, end)) continue;
+      end = Math.max(end, this.#noticedAt(window) + readMs);
+      const { healing } = window;
+      if (healing !== undefined && healing.from <= end && healing.to >= from) {
+        end = Math.max(end, healing.to + this.#truth.slackMs + readMs);
+      }
     }
-    return Math.max(once, limitMs);
+    return end - from;
+  }
+
+  #noticedAt({ possibly, certainly }: FaultWindow): number {
+    return (certainly?.from ?? possibly.to) + budgets(this.#input.policy).downMs + this.#truth.slackMs;
   }
 
   /** Might a router in [from, to] still, or again, take this node for well? */
-  #isUnnoticed({ possibly, certainly, healing }: FaultWindow, from: number, to: number): boolean {
-    const noticedAt =
-      (certainly?.from ?? Infinity) + budgets(this.#input.policy).downMs + this.#truth.slackMs;
-    if (possibly.from <= to && noticedAt >= from) return true;
+  #isUnnoticed(window: FaultWindow, from: number, to: number): boolean {
+    const { possibly, healing } = window;
+    if (possibly.from <= to && this.#noticedAt(window) >= from) return true;
     return healing !== undefined && healing.from <= to && healing.to + this.#truth.slackMs >= from;
   }
 }
 
-function isCut(kind: string): boolean {
-  return kind === "link-down" || kind === "link-black-hole" || kind === "node-killed";
+const CUTS: ReadonlySet<FaultKind> = new Set([
+  "link-down",
+  "link-black-hole",
+  "link-reset",
+  "link-syn-black-hole",
+  "node-killed",
+  "node-frozen",
+]);
+
+/** They make an answer take longer, or let some through. */
+const BRAKES: ReadonlySet<FaultKind> = new Set([
+  "link-latency",
+  "link-bandwidth",
+  "postmaster-frozen",
+  "statements-slow",
+]);
+
+function isCut(kind: FaultKind): boolean {
+  return CUTS.has(kind);
 }
 
 function nameOf({ f, index }: Invoke): string {
@@ -200,7 +229,7 @@ function why(completion: Completion | undefined): string {
 function healthyReadMs({ history, policy, from, until }: CheckInput, truth: Truth): number {
   const disturbed: IntervalSet = union(
     truth.faults
-      .filter(({ fault }) => isCut(fault.kind) || fault.kind === "link-latency")
+      .filter(({ fault }) => isCut(fault.kind) || BRAKES.has(fault.kind))
       .map(({ possibly }) => ({ from: possibly.from, to: possibly.to + budgets(policy).stallMs })),
   );
   const tookMs = calmReads(history, { from, until }, disturbed);

@@ -89,12 +89,14 @@ describe("reads", () => {
 describe("a stall", () => {
   test("up to the budget and one healthy read is legal, and one above it is not", () => {
     const builder = (tookMs: number): HistoryBuilder =>
-      history().fault(faults.blackHole("replica-1"), [900, 1_000], [9_000, 9_100]).read({ at: 950, tookMs });
+      history()
+        .fault(faults.blackHole("replica-1"), [900, 1_000], [9_000, 9_100])
+        .read({ at: 1_000, tookMs });
     expect(availability.check(input(builder(LIMIT_MS)))).toMatchObject({
       status: "pass",
       figures: { longestStallMs: LIMIT_MS, stallLimitMs: LIMIT_MS },
     });
-    expect(availability.check(input(builder(LIMIT_MS + 1)))).toMatchObject({ status: "fail", proof: [0, 2] });
+    expect(availability.check(input(builder(LIMIT_MS + 1)))).toMatchObject({ status: "fail", proof: [1, 2] });
   });
 
   test("is measured against this run's own healthy reads", () => {
@@ -128,16 +130,27 @@ describe("a stall", () => {
     expect(availability.check(input(builder)).status).toBe("fail");
   });
 
-  test("of a slow link is the link's, and one of two faults has two budgets", () => {
+  test("counts from when the fault was certainly there, for a read that began while it came", () => {
+    const builder = (tookMs: number): HistoryBuilder =>
+      history().fault(faults.blackHole("replica-1"), [900, 1_000], [9_000, 9_100]).read({ at: 950, tookMs });
+    expect(availability.check(input(builder(LIMIT_MS + 50))).status).toBe("pass");
+    expect(availability.check(input(builder(LIMIT_MS + 51))).status).toBe("fail");
+  });
+
+  test("of a slow link is the link's, and of two faults lasts until the second must have been noticed", () => {
     const slow = history()
       .fault(faults.slow("replica-1", 40), [500, 600], [9_000, 9_100])
       .read({ at: 1_000, tookMs: LIMIT_MS + 8 * 80 });
     expect(availability.check(input(slow)).status).toBe("pass");
-    const two = history()
-      .fault(faults.blackHole("replica-1"), [900, 1_000], [9_000, 9_100])
-      .fault(faults.blackHole("replica-2"), [1_700, 1_800], [9_000, 9_100])
-      .read({ at: 950, tookMs: 2_000, node: "replica-3" });
-    expect(availability.check(input(two)).status).toBe("pass");
+    const two = (secondFrom: number, endAt: number): HistoryBuilder =>
+      history()
+        .fault(faults.blackHole("replica-1"), [900, 1_000], [9_000, 9_100])
+        .fault(faults.blackHole("replica-2"), [secondFrom, secondFrom + 100], [9_000, 9_100])
+        .read({ at: 950, tookMs: endAt - 950, node: "replica-3" });
+    expect(availability.check(input(two(1_700, 1_800 + LIMIT_MS))).status).toBe("pass");
+    expect(availability.check(input(two(1_700, 1_801 + LIMIT_MS))).status).toBe("fail");
+    // Noticed at the same time, they are no excuse for one after the other.
+    expect(availability.check(input(two(900, 1_001 + LIMIT_MS))).status).toBe("fail");
   });
 
   test("is reported from the intended start too, which our own queue may have delayed", () => {
