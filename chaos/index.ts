@@ -28,3 +28,4 @@ export type { WorkloadSpec } from "./workload/spec.ts";
 export { FaultNotObserved } from "./world.ts";
 export type { ActiveFault, Capability, Cluster, Endpoint, Nemesis, Rig, World, WorldKind } from "./world.ts";
 export type { RunReport, ScenarioResult, ScenarioStatus } from "./report/report.ts";
+export { runReportJsonSchema } from "./report/schema.ts";

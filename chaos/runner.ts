@@ -12,10 +12,11 @@ import { lookAtWrites } from "./experiment/final-state.ts";
 import { faultReports, figuresOf } from "./experiment/figures.ts";
 import { proofLines } from "./experiment/proof.ts";
 import { countConnections, countUntilGone, watchConnections } from "./experiment/resources.ts";
-import { runSteps } from "./experiment/run-steps.ts";
+import { injectEarly, runSteps } from "./experiment/run-steps.ts";
+import type { EarlyFaults, FaultChange, StepsOptions } from "./experiment/run-steps.ts";
 import { SteadyWatch, steadyTimeoutMs } from "./experiment/steady.ts";
 import { writeRun } from "./experiment/write-run.ts";
-import { describeFault } from "./faults/fault.ts";
+import { describeFault, faultNode } from "./faults/fault.ts";
 import type { History } from "./history/operation.ts";
 import { Recorder } from "./history/recorder.ts";
 import type { RunReport, ScenarioResult, ScenarioStatus } from "./report/report.ts";
@@ -30,6 +31,7 @@ import type { WorkloadSpec } from "./workload/spec.ts";
 import type { HandleCounts } from "./workload/stage.ts";
 import { createTables, DROP_TABLES } from "./workload/statements.ts";
 import { threadHost } from "./workload/thread.ts";
+import { FaultNotObserved } from "./world.ts";
 import type { World } from "./world.ts";
 
 export type Phase = "set up" | "steady" | "faults" | "close" | "settle" | "final reads" | "check" | "done";
@@ -39,6 +41,8 @@ export interface Progress {
   readonly phase: Phase;
   /** What just happened, in a few words. */
   readonly detail?: string;
+  /** When that was a fault: whether it is on now. */
+  readonly fault?: FaultChange;
   /** With `done`. */
   readonly result?: ScenarioResult;
 }
@@ -173,6 +177,12 @@ function reproduceCommand(scenario: string, { seed, subject, reproduce }: Shared
   return `npx fairlead chaos ${scenario} --seed ${seed}${name === "fairlead" ? "" : ` --subject ${name}`}`;
 }
 
+/** Who cannot answer when the subject starts. */
+function absentAtStart({ steps }: Schedule): ReadonlySet<string> {
+  const early = steps.flatMap((step) => (step.kind === "fault" && step.beforeStart === true ? [step] : []));
+  return new Set(early.map(({ fault }) => faultNode(fault)).filter((node) => node !== undefined));
+}
+
 /** The state of one run: what has been set up, and what has to be taken down. */
 class Run {
   readonly policy: RouterConfig;
@@ -201,13 +211,13 @@ class Run {
     this.#applicationName = `fairlead chaos ${scenario.name}`.slice(0, 63);
     this.policy = resolveConfig(this.#policyInput());
     this.#spec = { ...suiteWorkload(this.policy), ...scenario.workload };
-    this.#steady = new SteadyWatch(this.policy, this.#spec);
     this.#schedule = scenario.schedule({
       policy: this.policy,
       primary: world.cluster.primary,
       replicas: this.policy.replicas.map(({ name }) => name),
       prng: createPrng(seed).stream(`scenario ${scenario.name}`),
     });
+    this.#steady = new SteadyWatch(this.policy, this.#spec, absentAtStart(this.#schedule));
   }
 
   /** Resolves when all is closed, with whatever went wrong in {@link troubles}; rejects only when it was told to end. */
@@ -227,9 +237,13 @@ class Run {
     return this.#recorder.finish();
   }
 
-  progress(phase: Phase, detail?: string): void {
-    const { onProgress } = this.#options;
-    onProgress?.({ scenario: this.#scenario.name, phase, ...(detail === undefined ? {} : { detail }) });
+  progress(phase: Phase, detail?: string, fault?: FaultChange): void {
+    this.#options.onProgress?.({
+      scenario: this.#scenario.name,
+      phase,
+      ...(detail === undefined ? {} : { detail }),
+      ...(fault === undefined ? {} : { fault }),
+    });
   }
 
   async #underLoad(): Promise<void> {
@@ -258,9 +272,11 @@ class Run {
       process: this.#spec.sessions,
     });
     try {
+      const stepsOptions = this.#stepsOptions(host, heartbeat);
+      const early = await injectEarly(this.#schedule.steps, stepsOptions);
       await this.#unlessEnded(host.connect());
       await this.#steadyState(host);
-      await this.#faults(host, heartbeat);
+      await this.#faults(host, stepsOptions, early);
     } finally {
       // Before the subject closes, so that it finds every server where it left it.
       await this.#healAll();
@@ -287,7 +303,23 @@ class Run {
     );
   }
 
-  async #faults(host: SubjectHost, heartbeat: Heartbeat): Promise<void> {
+  #stepsOptions(host: SubjectHost, heartbeat: Heartbeat): StepsOptions {
+    const { clock, nemesis } = this.#options.world;
+    return {
+      clock,
+      nemesis,
+      record: this.#recordTo(this.#own),
+      originMs: this.#originMs,
+      signal: this.#end,
+      quiet: async (on) => {
+        const own = on ? heartbeat.gate.close() : heartbeat.gate.open();
+        await Promise.all([host.quiet(on), own]);
+      },
+      onStep: (what, fault) => this.progress("faults", what, fault),
+    };
+  }
+
+  async #faults(host: SubjectHost, stepsOptions: StepsOptions, early: EarlyFaults): Promise<void> {
     const { world } = this.#options;
     const watching = new AbortController();
     const watched = watchConnections({
@@ -298,18 +330,7 @@ class Run {
     });
     try {
       this.progress("faults");
-      const troubles = await runSteps(this.#schedule.steps, {
-        clock: world.clock,
-        nemesis: world.nemesis,
-        record: this.#recordTo(this.#own),
-        originMs: this.#originMs,
-        signal: this.#end,
-        quiet: async (on) => {
-          const own = on ? heartbeat.gate.close() : heartbeat.gate.open();
-          await Promise.all([host.quiet(on), own]);
-        },
-        onStep: (what) => this.progress("faults", what),
-      });
+      const troubles = await runSteps(this.#schedule.steps, stepsOptions, early);
       this.troubles.push(...troubles);
       await sleep(world.clock, this.#schedule.watchMs, this.#end);
       this.measured.until = this.#now();
@@ -352,6 +373,8 @@ class Run {
       const reason = `not everything could be healed: ${messageOf(error)}`;
       this.troubles.push(reason);
       this.#spoiled(reason);
+      // The world's own tools are gone: what clients saw may have been their doing.
+      if (!(error instanceof FaultNotObserved)) this.isJudgeable = false;
     }
   }
 

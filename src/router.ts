@@ -96,7 +96,7 @@ async function readConfig(
   { env, envFile }: RouterOptions,
 ): Promise<RouterConfig> {
   if (typeof config === "string") return loadConfig(config, { env, envFile });
-  if ("primary" in config) return config as RouterConfig;
+  if ("primary" in config) return config;
   return resolveConfig(config);
 }
 
@@ -283,9 +283,18 @@ export class Router extends EventEmitter<RouterEvents> {
       case "local-stall":
         this.emit(notice.kind);
         break;
-      default: {
+      case "evicted":
+      case "readmitted":
+      case "restored":
+      case "joined":
+      case "draining":
+      case "undrained":
+      case "primary-up":
+      case "primary-down":
+      case "epoch": {
         const { kind, ...details } = notice;
-        this.emit(kind, details as never);
+        // Which kind has which details is what RouterEvents says; TypeScript cannot follow it through the union.
+        EventEmitter.prototype.emit.call(this, kind, details);
       }
     }
     this.emit("change", notice);

@@ -46,7 +46,7 @@ export class StatementReader {
     const parser = await createSqlParser();
     // In virtual time parsing takes none, and what comes back from a thread would come at no time in particular.
     const isReal = this.#options.clock === systemClock;
-    if (isReal && !this.#stopped) this.#thread = createParserThread(systemClock);
+    if (isReal && !this.#isStopped) this.#thread = createParserThread(systemClock);
     this.#classifier = createClassifier({
       parser,
       ...(this.#thread && { aside: this.#thread, maxTokensAtOnce: MAX_TOKENS_AT_ONCE }),
@@ -79,8 +79,7 @@ export class StatementReader {
     this.#stop.abort();
     this.#options.clock.cancel(this.#timer);
     this.#connection?.destroy();
-    void this.#thread?.close();
-    await this.#loading;
+    await Promise.all([this.#thread?.close(), this.#loading]);
   }
 
   get #isStopped(): boolean {

@@ -16,9 +16,24 @@ type Step =
   | { readonly kind: "wait" | "block"; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("read", "write", "lease"), count: fc.integer({ min: 1, max: 8 }) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("kill", "freeze", "start", "slow", "promote", "lag"), node }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("drain", "undrain"), node: fc.constantFrom("r1", "r2") }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("read", "write", "lease"),
+      count: fc.integer({ min: 1, max: 8 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("kill", "freeze", "start", "slow", "promote", "lag"),
+      node,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constantFrom("drain", "undrain"), node: fc.constantFrom("r1", "r2") }),
+  },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("wait"), ms: fc.integer({ min: 0, max: 900 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("block"), ms: fc.integer({ min: 1, max: 1500 }) }) },
 );
@@ -38,9 +53,12 @@ const answers: readonly (Answer | undefined)[] = [
   { status: "T" },
 ];
 
-property.prop([fc.array(step, { minLength: 5, maxLength: 25 }), fc.array(fc.nat(), { minLength: 1, maxLength: 20 })], {
-  numRuns: 150,
-})(
+property.prop(
+  [fc.array(step, { minLength: 5, maxLength: 25 }), fc.array(fc.nat(), { minLength: 1, maxLength: 20 })],
+  {
+    numRuns: 150,
+  },
+)(
   "whatever breaks in whatever order: every call ends by its deadline, no write is sent twice, and every connection comes back once",
   async (steps, draws) => {
     const rig = await EngineRig.started({ queryTimeoutMs: 3000, slowStartMs: 500 });

@@ -70,7 +70,10 @@ describe("what its caller calls a read but is not proven to be one", () => {
     const rig = await EngineRig.started();
     fails(rig.server("r1"), "break");
     fails(rig.server("r2"), "break");
-    expect(await rig.readNow("select f()", { mayWrite: true })).toMatchObject({ kind: "ok", node: "primary" });
+    expect(await rig.readNow("select f()", { mayWrite: true })).toMatchObject({
+      kind: "ok",
+      node: "primary",
+    });
   });
 
   test("has an unknown outcome where a standby refused it and the primary was lost with it", async () => {
@@ -92,7 +95,10 @@ describe("a read whose node is lost", () => {
   });
 
   test.each([0, 1, 2, 3])("is run again %i times at most, as retries.max says", async (max) => {
-    const rig = await EngineRig.started({ replicas: { r1: 1, r2: 1, r3: 1, r4: 1, r5: 1 }, retries: { max } });
+    const rig = await EngineRig.started({
+      replicas: { r1: 1, r2: 1, r3: 1, r4: 1, r5: 1 },
+      retries: { max },
+    });
     for (const server of rig.servers.values()) fails(server, "break");
     const outcome = await rig.readNow();
     expect(outcome).toMatchObject({ code: "NODE_LOST" });
@@ -125,17 +131,20 @@ describe("a read whose node is lost", () => {
 });
 
 describe("a recovery conflict", () => {
-  test.each(["40001", "40P01"])("%s on a replica is run again elsewhere, on the same good connection later", async (code) => {
-    const rig = await EngineRig.started();
-    fails(rig.server("r1"), { error: pgError(code) }, 1);
-    fails(rig.server("r2"), { error: pgError(code) }, 1);
-    expect(await rig.readNow()).toMatchObject({ kind: "ok", node: "primary" });
-    await rig.readNow();
-    await rig.readNow();
-    const [first, second] = rig.server("r1").asked;
-    expect(first?.connection).toBe(second?.connection);
-    expect(rig.engine.view.replicas.some((replica) => replica.suspect)).toBe(false);
-  });
+  test.each(["40001", "40P01"])(
+    "%s on a replica is run again elsewhere, on the same good connection later",
+    async (code) => {
+      const rig = await EngineRig.started();
+      fails(rig.server("r1"), { error: pgError(code) }, 1);
+      fails(rig.server("r2"), { error: pgError(code) }, 1);
+      expect(await rig.readNow()).toMatchObject({ kind: "ok", node: "primary" });
+      await rig.readNow();
+      await rig.readNow();
+      const [first, second] = rig.server("r1").asked;
+      expect(first?.connection).toBe(second?.connection);
+      expect(rig.engine.view.replicas.some((replica) => replica.suspect)).toBe(false);
+    },
+  );
 
   test("that was FATAL leaves a connection that is not used again", async () => {
     const rig = await EngineRig.started({ replicas: { r1: 1 } });
@@ -156,13 +165,16 @@ describe("a recovery conflict", () => {
 });
 
 describe("a standby's refusal", () => {
-  test.each(["25006", "0A000", "55000"])("%s sends the statement to the primary and is remembered", async (code) => {
-    const rig = await EngineRig.started();
-    for (const name of ["r1", "r2"]) fails(rig.server(name), { error: pgError(code) });
-    expect(await rig.readNow("select f()", { fingerprint: "f()" })).toMatchObject({ node: "primary" });
-    expect(asked(rig)["primary"]).toBe(1);
-    expect(rig.engine.refusals.has("f()", rig.clock.now())).toBe(true);
-  });
+  test.each(["25006", "0A000", "55000"])(
+    "%s sends the statement to the primary and is remembered",
+    async (code) => {
+      const rig = await EngineRig.started();
+      for (const name of ["r1", "r2"]) fails(rig.server(name), { error: pgError(code) });
+      expect(await rig.readNow("select f()", { fingerprint: "f()" })).toMatchObject({ node: "primary" });
+      expect(asked(rig)["primary"]).toBe(1);
+      expect(rig.engine.refusals.has("f()", rig.clock.now())).toBe(true);
+    },
+  );
 
   test("for a plan that no longer fits leads to a new connection of a replica, unnamed, and is not remembered", async () => {
     const rig = await EngineRig.started({ replicas: { r1: 1 } });
@@ -310,7 +322,11 @@ describe("a node that stops answering", () => {
 
   test("gives them up also when it had been evicted for its lag before", async () => {
     // The least threshold, below fall × (interval + timeout): it is lagging before it is unreachable.
-    const rig = await EngineRig.started({ replicaLagThresholdMs: 1500, readmitLagThresholdMs: 1500, healthCheck: { fall: 4 } });
+    const rig = await EngineRig.started({
+      replicaLagThresholdMs: 1500,
+      readmitLagThresholdMs: 1500,
+      healthCheck: { fall: 4 },
+    });
     for (let i = 0; i < 2; i++) await rig.readNow();
     rig.server("r1").answer = () => "silence";
     const stuck = [rig.read(), rig.read()];
@@ -437,18 +453,24 @@ describe("start", () => {
     expect(await rig.finish(rig.write())).toMatchObject({ code: "NO_PRIMARY" });
   });
 
-  test.each(["refusing", "silent"] as const)("ends when all nodes are %s, and calls fail by name", async (state) => {
-    const rig = new EngineRig();
-    for (const server of rig.servers.values()) server.state = state;
-    const before = rig.clock.now();
-    await rig.finish(rig.engine.start());
-    expect(rig.clock.now() - before).toBeLessThanOrEqual(510);
-    const [read, write] = await rig.finish(Promise.all([rig.read(), rig.write()]));
-    expect(read).toMatchObject({ kind: "error", code: expect.stringMatching(/^(NO_ELIGIBLE_NODE|NO_PRIMARY)$/) });
-    expect(write).toMatchObject({ kind: "error", code: "NO_PRIMARY" });
-    expect(Math.max(read.afterMs, write.afterMs)).toBeLessThanOrEqual(2010);
-    await rig.finish(rig.engine.end());
-  });
+  test.each(["refusing", "silent"] as const)(
+    "ends when all nodes are %s, and calls fail by name",
+    async (state) => {
+      const rig = new EngineRig();
+      for (const server of rig.servers.values()) server.state = state;
+      const before = rig.clock.now();
+      await rig.finish(rig.engine.start());
+      expect(rig.clock.now() - before).toBeLessThanOrEqual(510);
+      const [read, write] = await rig.finish(Promise.all([rig.read(), rig.write()]));
+      expect(read).toMatchObject({
+        kind: "error",
+        code: expect.stringMatching(/^(NO_ELIGIBLE_NODE|NO_PRIMARY)$/),
+      });
+      expect(write).toMatchObject({ kind: "error", code: "NO_PRIMARY" });
+      expect(Math.max(read.afterMs, write.afterMs)).toBeLessThanOrEqual(2010);
+      await rig.finish(rig.engine.end());
+    },
+  );
 
   test("gives way to an end", async () => {
     const rig = new EngineRig();
@@ -516,7 +538,9 @@ describe("end", () => {
     await rig.finish(Promise.all([read, first, second]));
     expect(await rig.read()).toMatchObject({ code: "CLOSED" });
     expect(await rig.write()).toMatchObject({ code: "CLOSED" });
-    await expect(rig.engine.lease({ kind: "read", context: undefined })).rejects.toMatchObject({ code: "CLOSED" });
+    await expect(rig.engine.lease({ kind: "read", context: undefined })).rejects.toMatchObject({
+      code: "CLOSED",
+    });
     await expect(rig.engine.reload(rig.engine.config)).rejects.toMatchObject({ code: "CLOSED" });
     expect(rig.clock.pendingTimers).toBe(0);
   });

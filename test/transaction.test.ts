@@ -111,11 +111,8 @@ describe("a connection lost", () => {
   test("during COMMIT because the primary was declared down leaves it unknown, too", async () => {
     const rig = await EngineRig.started();
     rig.server("primary").answer = ({ text }) => (text === "commit" ? "silence" : undefined);
-    const done = expect(begin(rig, (tx) => tx.query("insert"))).rejects.toMatchObject({
-      code: "UNKNOWN_OUTCOME",
-    });
     rig.clock.schedule(20, () => rig.server("primary").freeze());
-    await done;
+    await expect(begin(rig, (tx) => tx.query("insert"))).rejects.toMatchObject({ code: "UNKNOWN_OUTCOME" });
     expect(rig.checkedOut).toBe(0);
   });
 

@@ -2,7 +2,6 @@
  * While no replica can serve, the primary does; once one can again, reads leave the primary again. Judged from where
  * the rows say they were read and from the observed faults.
  */
-import { lagFloorMs } from "../../src/config/budgets.ts";
 import { covering, difference, gapsAfter, touches, union } from "../history/intervals.ts";
 import type { Interval, IntervalSet } from "../history/intervals.ts";
 import type { Completion, Invoke } from "../history/operation.ts";
@@ -11,6 +10,7 @@ import { deriveTruth } from "../history/truth.ts";
 import type { Truth } from "../history/truth.ts";
 import { MAX_PROOF } from "./checker.ts";
 import type { CheckInput, Checker } from "./checker.ts";
+import { OwnWrites } from "./own-writes.ts";
 import { doubtsOf, verdictOf, Violations } from "./verdict.ts";
 
 /** Fewer reads than this after a return say nothing about where reads go. */
@@ -32,7 +32,7 @@ export const fallback: Checker = {
     const demand = new Demand(input, truth, violations);
     const returns = new Returns(input, truth, violations);
     forEachOperation(history, (invoke, completion) => {
-      if (invoke.f === "write") returns.note(invoke, completion);
+      returns.ownWrites.note(invoke, completion);
       if (invoke.f !== "read" && invoke.f !== "transaction") return;
       if (completion === undefined || invoke.at < from || invoke.at > until) return;
       demand.read(invoke, completion);
@@ -106,14 +106,13 @@ interface Tally {
 class Returns {
   reads = 0;
   primaryReads = 0;
+  readonly ownWrites: OwnWrites;
   readonly #input: CheckInput;
   readonly #truth: Truth;
   readonly #violations: Violations;
   readonly #anyBack: IntervalSet;
   readonly #tallies = new Map<Interval, Tally>();
   readonly #backOf: ReadonlyMap<string, IntervalSet>;
-  readonly #lastWriteAt = new Map<number, number>();
-  readonly #ownWriteMs: number;
 
   constructor(input: CheckInput, truth: Truth, violations: Violations) {
     this.#input = input;
@@ -127,19 +126,13 @@ class Returns {
       ]),
     );
     this.#anyBack = union([...truth.replicas.values()].flatMap(({ unsettled }) => gapsAfter(unsettled)));
-    const { policy } = input;
-    this.#ownWriteMs =
-      policy.readYourWrites === "off" ? -Infinity : lagFloorMs(policy.healthCheck) + truth.slackMs;
-  }
-
-  note({ process, at }: Invoke, completion: Completion | undefined): void {
-    this.#lastWriteAt.set(process, completion?.at ?? at);
+    this.ownWrites = new OwnWrites(input, truth);
   }
 
   read(invoke: Invoke, completion: Completion): void {
     const { policy } = this.#input;
     const served = completion.evidence?.[0];
-    if (completion.type !== "ok" || served === undefined || this.#followsOwnWrite(invoke)) return;
+    if (completion.type !== "ok" || served === undefined || this.ownWrites.isRecentFor(invoke)) return;
     if (
       policy.whenPrimaryUnknown === "reject" &&
       touches(this.#truth.primaryUnknown, invoke.at, completion.at)
@@ -163,12 +156,6 @@ class Returns {
     for (const [name, windows] of this.#backOf) {
       for (const window of windows) this.#concludeNode(name, this.#tallies.get(window));
     }
-  }
-
-  /** Reads after one's own write may stay on the primary until a replica is proved to have it. */
-  #followsOwnWrite({ process, at }: Invoke): boolean {
-    const writtenAt = this.#lastWriteAt.get(process);
-    return writtenAt !== undefined && at - writtenAt <= this.#ownWriteMs;
   }
 
   #count(window: Interval, { index, invoke, evidence }: Completion): void {

@@ -104,7 +104,7 @@ function firstAbove(beats: Beats, number: number): Beats[number] | undefined {
   return beats[low];
 }
 
-/** From the fault being observed to the router having left what it hit; 0 when the router was faster than the observer. */
+/** From the beginning of the injection, because a router may be faster than the observer, to its having left what was hit. */
 function detectionOf(
   { fault, certainly, possibly }: FaultWindow,
   events: readonly Testimony[],
@@ -115,7 +115,7 @@ function detectionOf(
     ({ event, at }) =>
       at >= possibly.from && at <= possibly.to && isAbout(event, node, ["evicted", "primary-down"]),
   );
-  return found === undefined ? undefined : Math.max(0, found.at - certainly.from);
+  return found === undefined ? undefined : found.at - possibly.from;
 }
 
 /** From the heal being observed to the full share. */

@@ -10,9 +10,15 @@ export class SteadyWatch {
   #seesHeartbeats = false;
   #writes: boolean;
 
-  constructor(policy: RouterConfig, spec: Pick<WorkloadSpec, "mix">) {
+  /** `absent` cannot answer yet: nobody waits for them. */
+  constructor(
+    policy: RouterConfig,
+    spec: Pick<WorkloadSpec, "mix">,
+    absent: ReadonlySet<string> = new Set(),
+  ) {
     this.#writes = spec.mix.write === 0;
-    this.#missing = new Set(policy.replicas.filter(({ weight }) => weight > 0).map(({ name }) => name));
+    const expected = policy.replicas.filter(({ name, weight }) => weight > 0 && !absent.has(name));
+    this.#missing = new Set(expected.map(({ name }) => name));
   }
 
   note(draft: HistoryDraft): void {

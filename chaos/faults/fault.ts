@@ -27,8 +27,18 @@ export type Fault =
       readonly latencyMs: number;
       readonly direction: Direction;
     }
+  /** The link resets: whoever sends anything through it, on a connection from before or a new one, gets a TCP reset. */
+  | { readonly kind: "link-reset"; readonly link: LinkName }
+  /** The link trickles: each connection gets so much in each direction. Toxiproxy counts in steps of 1,000. */
+  | { readonly kind: "link-bandwidth"; readonly link: LinkName; readonly bytesPerSecond: number }
+  /** Live connections are closed, new ones are neither taken nor refused: as behind a firewall that drops SYNs. */
+  | { readonly kind: "link-syn-black-hole"; readonly link: LinkName }
   /** SIGKILL of the server; the node is started again on heal. */
   | { readonly kind: "node-killed"; readonly node: NodeName }
+  /** SIGSTOP of the server with all its processes: connections stay open, and nothing answers. */
+  | { readonly kind: "node-frozen"; readonly node: NodeName }
+  /** SIGSTOP of the postmaster alone: existing connections answer, new ones hang. */
+  | { readonly kind: "postmaster-frozen"; readonly node: NodeName }
   /** WAL replay paused on a replica: it serves reads that get older and older. */
   | { readonly kind: "replay-paused"; readonly node: NodeName }
   /** A transaction on the primary that has written and stays open: WAL that no commit closes. */
@@ -38,13 +48,33 @@ export type Fault =
   /** `pg_switch_wal()`: the position jumps to the next segment. Nothing to heal. */
   | { readonly kind: "wal-switched"; readonly node: NodeName }
   /** `CHECKPOINT`: WAL without a commit. Nothing to heal. */
-  | { readonly kind: "checkpointed"; readonly node: NodeName };
+  | { readonly kind: "checkpointed"; readonly node: NodeName }
+  /**
+   * Recovery on a replica cancels, again and again and at once, whatever holds an older snapshot there: a running statement with an
+   * ERROR, a transaction that is idle with a FATAL, both of 40001.
+   */
+  | { readonly kind: "recovery-conflict"; readonly node: NodeName }
+  /** A replica is a primary of its own: it takes writes that nobody else gets, and gets nothing more. Rebuilt on heal. */
+  | { readonly kind: "replica-promoted"; readonly node: NodeName }
+  /**
+   * No connection slot is left for the application (53300). Those it has stay (`free`: only free ones are taken), or
+   * are taken away from it first (`all`).
+   */
+  | { readonly kind: "server-full"; readonly node: NodeName; readonly slots: "free" | "all" }
+  /** Reads of a workload with `readMs` take that long on this node; whatever does not read the workload's tables is as fast as ever. */
+  | { readonly kind: "statements-slow"; readonly node: NodeName; readonly takeMs: number };
 
 export type FaultKind = Fault["kind"];
 
 /** What a fault acts on, for reports: a link's or a node's name. */
 export function faultTarget(fault: Fault): string {
   return "link" in fault ? fault.link : fault.node;
+}
+
+/** The node that the application may miss for it; undefined for a fault of replication. */
+export function faultNode(fault: Fault): NodeName | undefined {
+  if (!("link" in fault)) return fault.node;
+  return fault.link.startsWith("app:") ? fault.link.slice("app:".length) : undefined;
 }
 
 /** A fault in a few words: `link-latency app:replica-1 latencyMs=500 direction=both`. */

@@ -12,7 +12,8 @@ const operationFunction = z.enum(["read", "write", "transaction", "heartbeat"]);
 const link: z.ZodType<LinkName> = z.templateLiteral([z.enum(["app", "replication"]), ":", z.string().min(1)]);
 
 const fault: z.ZodType<Fault> = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal(["link-down", "link-black-hole"]), link }),
+  z.object({ kind: z.literal(["link-down", "link-black-hole", "link-reset", "link-syn-black-hole"]), link }),
+  z.object({ kind: z.literal("link-bandwidth"), link, bytesPerSecond: z.number().min(0) }),
   z.object({
     kind: z.literal("link-latency"),
     link,
@@ -22,14 +23,20 @@ const fault: z.ZodType<Fault> = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal([
       "node-killed",
+      "node-frozen",
+      "postmaster-frozen",
       "replay-paused",
       "write-transaction-open",
       "wal-at-page-boundary",
       "wal-switched",
       "checkpointed",
+      "recovery-conflict",
+      "replica-promoted",
     ]),
     node: name,
   }),
+  z.object({ kind: z.literal("server-full"), node: name, slots: z.enum(["free", "all"]) }),
+  z.object({ kind: z.literal("statements-slow"), node: name, takeMs: z.number().min(0) }),
 ]);
 
 const evidence: z.ZodType<Evidence> = z.object({

@@ -51,7 +51,7 @@ export interface Truth {
   readonly primary: NodeTruth;
   /** The replicas that the policy gives a share, by name. */
   readonly replicas: ReadonlyMap<string, NodeTruth>;
-  /** The primary is possibly dead, or its replicas are still catching up: one may lack what its peers have. */
+  /** The primary is possibly dead or frozen, or its replicas are still catching up: one may lack what its peers have. */
   readonly primaryKilled: IntervalSet;
   /** The application may have no sample of the primary: lag bounds stand still. */
   readonly primaryUnknown: IntervalSet;
@@ -67,7 +67,24 @@ export interface Truth {
  */
 export const CATCH_UP_MS = 1_000;
 
+// Every checker of a run asks for the same.
+const known = new WeakMap<History, { readonly input: TruthInput; readonly truth: Truth }>();
+
 export function deriveTruth(input: TruthInput): Truth {
+  const last = known.get(input.history);
+  if (
+    last?.input.policy === input.policy &&
+    last.input.primary === input.primary &&
+    last.input.claims === input.claims
+  ) {
+    return last.truth;
+  }
+  const truth = derivedTruth(input);
+  known.set(input.history, { input, truth });
+  return truth;
+}
+
+function derivedTruth(input: TruthInput): Truth {
   const faults = faultWindows(input.history);
   const { policy } = input;
   const limits = budgets(policy);
@@ -91,6 +108,11 @@ export function deriveTruth(input: TruthInput): Truth {
     noReplica: everyOneOf([...replicas.values()].map((replica) => replica.certainlyOut)),
     slackMs,
   };
+}
+
+/** How long a read may take because its statement is slow: it may first wait for a connection, and a transaction reads twice. */
+export function slowStatementMs(fault: Fault, { primary }: RouterConfig): number {
+  return fault.kind === "statements-slow" ? 2 * fault.takeMs + primary.pool.connectionTimeoutMs : 0;
 }
 
 /** The round trip that a fault adds to the application's path to a node; 0 for other faults. */
@@ -144,8 +166,18 @@ function replicaTruth(context: Context, name: string, primary: NodeTruth): NodeT
     possiblyIll: union(ill),
     unsettled: union(untilReturned(context, union(ill))),
     certainlyLagging,
-    certainlyOut: union([...withoutFirst(reach.certainlyUnreachable, downAfterMs), ...certainlyLagging]),
+    certainlyOut: union([
+      ...withoutFirst(union([...reach.certainlyUnreachable, ...promotions(context, name)]), downAfterMs),
+      ...certainlyLagging,
+    ]),
   };
+}
+
+/** When it certainly was a primary of its own. */
+function promotions({ faults }: Context, name: string): Interval[] {
+  return faults.flatMap(({ fault, certainly }) =>
+    fault.kind === "replica-promoted" && fault.node === name && certainly !== undefined ? [certainly] : [],
+  );
 }
 
 type Reachability = Pick<NodeTruth, "possiblyUnreachable" | "certainlyUnreachable" | "undetected">;
@@ -156,6 +188,7 @@ function reachability({ faults, policy, slackMs }: Context, name: string): Reach
   const undetected: Interval[] = [];
   for (const window of faults) {
     const cut = cutsOff(window.fault, name, policy);
+    undetected.push(...lostAttempts(window, name, { policy, slackMs }));
     if (cut === "no") continue;
     possibly.push(window.possibly);
     const settledAt =
@@ -175,18 +208,60 @@ function reachability({ faults, policy, slackMs }: Context, name: string): Reach
   };
 }
 
+/** A probe's answer with all that TLS adds is no larger. */
+const PROBE_BYTES = 2_000;
+
+/** When an attempt may be lost on a node that can be reached, and which may be well. */
+function lostAttempts(
+  { fault, possibly, certainly, healing }: FaultWindow,
+  name: string,
+  { policy, slackMs }: Pick<Context, "policy" | "slackMs">,
+): Interval[] {
+  if (!("node" in fault) || fault.node !== name) return [];
+  const { from, to } = possibly;
+  switch (fault.kind) {
+    case "recovery-conflict":
+    case "server-full":
+      return [{ from, to: to + slackMs }];
+    case "replica-promoted": {
+      const noticedAt = certainly === undefined ? to : certainly.from + budgets(policy).downMs;
+      const rebuilt = healing === undefined ? [] : [{ from: healing.from, to: healing.to + slackMs }];
+      return [{ from, to: noticedAt + slackMs }, ...rebuilt];
+    }
+    default:
+      return [];
+  }
+}
+
 function cutsOff(fault: Fault, name: string, { healthCheck }: RouterConfig): "no" | "possibly" | "certainly" {
   switch (fault.kind) {
     case "link-down":
     case "link-black-hole":
+    case "link-reset":
+    case "link-syn-black-hole":
       return fault.link === `app:${name}` ? "certainly" : "no";
     case "node-killed":
+    case "node-frozen":
       return fault.node === name ? "certainly" : "no";
+    case "postmaster-frozen":
+      // Whoever has a connection is served, whoever needs a new one is not.
+      return fault.node === name ? "possibly" : "no";
+    case "link-bandwidth":
+      return fault.link === `app:${name}` &&
+        1_000 * (PROBE_BYTES / fault.bytesPerSecond) >= healthCheck.timeoutMs / 2
+        ? "possibly"
+        : "no";
     case "link-latency":
       // A probe that takes half of its deadline anyway may well miss it.
       return fault.link === `app:${name}` && addedRoundTripMs(fault) >= healthCheck.timeoutMs / 2
         ? "possibly"
         : "no";
+    case "server-full":
+      // A connection that was there before, or slipped in, still answers.
+      return fault.node === name && fault.slots === "all" ? "possibly" : "no";
+    case "recovery-conflict":
+    case "replica-promoted":
+    case "statements-slow":
     case "replay-paused":
     case "write-transaction-open":
     case "wal-at-page-boundary":
@@ -203,8 +278,12 @@ function dataFlow(context: Context, name: string): { possibly: Interval[]; certa
     const effect = halts(window, name, context);
     if (effect === undefined) continue;
     possibly.push(effect);
-    if (effect === window.possibly && isCertainHalt(window.fault) && window.certainly !== undefined) {
-      certainly.push(window.certainly);
+    if (
+      effect === window.possibly &&
+      window.certainly !== undefined &&
+      isCertainHalt(window.fault, context)
+    ) {
+      certainly.push({ from: haltedFrom(window.fault, window.certainly.from), to: window.certainly.to });
     }
   }
   for (const { possibly: killed, certainly: dead } of primaryKills(context)) {
@@ -216,7 +295,9 @@ function dataFlow(context: Context, name: string): { possibly: Interval[]; certa
 }
 
 function primaryKills({ faults, primary }: Pick<Context, "faults" | "primary">): readonly FaultWindow[] {
-  return faults.filter(({ fault }) => fault.kind === "node-killed" && fault.node === primary);
+  return faults.filter(
+    ({ fault }) => (fault.kind === "node-killed" || fault.kind === "node-frozen") && fault.node === primary,
+  );
 }
 
 /** When this fault might keep data from `name`. */
@@ -228,18 +309,27 @@ function halts(
   switch (fault.kind) {
     case "link-down":
     case "link-black-hole":
+    case "link-reset":
+    case "link-syn-black-hole":
+    case "link-bandwidth":
       return fault.link === `replication:${name}` ? possibly : undefined;
     case "link-latency":
       return fault.link === `replication:${name}` && delaysBeyondReturn(fault, context.policy)
         ? possibly
         : undefined;
     case "replay-paused":
+    case "replica-promoted":
       return fault.node === name ? possibly : undefined;
     case "node-killed":
+    case "node-frozen":
       if (fault.node === name) return possibly;
       if (fault.node !== context.primary) return undefined;
-      // While it is dead nothing is written; when it comes back, it writes before everybody has reconnected.
+      // While it stands still nothing is written; when it comes back, it writes before everybody has reconnected.
       return certainly === undefined ? possibly : healing;
+    case "postmaster-frozen":
+    case "recovery-conflict":
+    case "server-full":
+    case "statements-slow":
     case "write-transaction-open":
     case "wal-at-page-boundary":
     case "wal-switched":
@@ -248,8 +338,31 @@ function halts(
   }
 }
 
-function isCertainHalt({ kind }: Fault): boolean {
-  return kind === "link-down" || kind === "link-black-hole" || kind === "replay-paused";
+function isCertainHalt(fault: Fault, { policy, slackMs }: Pick<Context, "policy" | "slackMs">): boolean {
+  switch (fault.kind) {
+    case "link-down":
+    case "link-black-hole":
+    case "link-reset":
+    case "link-syn-black-hole":
+    case "replay-paused":
+    case "replica-promoted":
+      return true;
+    case "link-latency": {
+      // Data that are always later than the budget are as good as none.
+      const { staleMs } = budgets(policy);
+      return fault.direction !== "upstream" && staleMs !== "off" && fault.latencyMs >= staleMs + slackMs;
+    }
+    default:
+      return false;
+  }
+}
+
+/** How much of a latency its observation has seen, at least. */
+const SEEN_SHARE = 0.8;
+
+/** Who has seen that data come late has seen that none written since then can have come before. */
+function haltedFrom(fault: Fault, observedAt: number): number {
+  return fault.kind === "link-latency" ? observedAt - SEEN_SHARE * fault.latencyMs : observedAt;
 }
 
 /** Late data are no objection as long as the replica would even be readmitted with them. */
@@ -309,9 +422,13 @@ interface Commits {
   readonly acknowledgedAt: readonly number[];
 }
 
-function acknowledgedCommits({ history, primary }: TruthInput, faults: readonly FaultWindow[]): Commits {
+function acknowledgedCommits(
+  { history, primary, policy }: TruthInput,
+  faults: readonly FaultWindow[],
+): Commits {
+  const { stallMs, downMs } = budgets(policy);
   const pairs: { readonly begunAt: number; readonly acknowledgedAt: number }[] = [];
-  if (faults.some(({ fault }) => isCertainHalt(fault))) {
+  if (faults.some(({ fault }) => isCertainHalt(fault, { policy, slackMs: stallMs - downMs }))) {
     forEachOperation(history, (invoke, completion) => {
       if (isCommit(primary, invoke, completion))
         pairs.push({ begunAt: invoke.at, acknowledgedAt: completion.at });

@@ -1,4 +1,4 @@
-/** A scenario's figures as short words, the same in every format. */
+/** A scenario's figures as short words, the same in every format. Pure. */
 import type { Verdict, VerdictStatus } from "../checkers/checker.ts";
 import type { ScenarioResult, ScenarioStatus } from "./report.ts";
 
@@ -18,6 +18,7 @@ export const VERDICT_MARK: Readonly<Record<VerdictStatus, string>> = {
 
 export const FIGURE_HEAD: readonly string[] = [
   "failed reads",
+  "failed writes",
   "stall",
   "detected",
   "recovered",
@@ -25,12 +26,18 @@ export const FIGURE_HEAD: readonly string[] = [
   "shares",
 ];
 
-/** One cell a column of {@link FIGURE_HEAD}. */
+/** What the columns of {@link FIGURE_HEAD} mean, for a line below the table. */
+export const FIGURE_LEGEND =
+  "stall: the slowest read; detected: from the fault's beginning to its eviction; recovered: from the observed heal to " +
+  "the full share; stalest: the oldest data read";
+
+/** One cell a column of {@link FIGURE_HEAD}; empty where nothing was measured. */
 export function figureCells(result: ScenarioResult, order: readonly string[]): string[] {
   const { figures } = result;
-  if (figures === undefined) return FIGURE_HEAD.map(() => "");
+  if (figures === undefined || figures.reads + figures.writes === 0) return FIGURE_HEAD.map(() => "");
   return [
     `${figures.failedReads} of ${figures.reads}`,
+    `${figures.failedWrites} of ${figures.writes}`,
     duration(figures.longestStallMs),
     duration(figures.detectionMs),
     duration(figures.recoveryMs),
@@ -39,9 +46,14 @@ export function figureCells(result: ScenarioResult, order: readonly string[]): s
   ];
 }
 
+/** `12 ms`, `1 s`, `1.40 s`, `2 min 5 s` */
 export function duration(ms: number | undefined): string {
   if (ms === undefined) return "";
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+  const rounded = Math.round(ms);
+  if (rounded < 1000) return `${rounded} ms`;
+  if (rounded < 100_000) return rounded % 1000 === 0 ? `${rounded / 1000} s` : `${(rounded / 1000).toFixed(2)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min${seconds % 60 === 0 ? "" : ` ${seconds % 60} s`}`;
 }
 
 function percent(share: number): string {
@@ -61,4 +73,10 @@ export function checkersOf(results: readonly ScenarioResult[]): string[] {
 
 export function verdictOf(result: ScenarioResult, checker: string): Verdict | undefined {
   return result.verdicts.find((verdict) => verdict.checker === checker);
+}
+
+/** Why a scenario could not be judged, unless one of its verdicts says the same. */
+export function ownReason({ reason, verdicts }: ScenarioResult): string | undefined {
+  const isSaid = verdicts.some(({ checker, summary }) => reason === `${checker}: ${summary}`);
+  return isSaid ? undefined : reason;
 }

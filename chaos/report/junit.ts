@@ -3,6 +3,8 @@
  * @see https://github.com/testmoapp/junitxml – the format as CI systems read it
  */
 import type { Verdict } from "../checkers/checker.ts";
+import { ownReason } from "./figures-in-words.ts";
+import { budgetsInWords, policyInWords, worldInWords } from "./policy-in-words.ts";
 import type { RunReport, ScenarioResult } from "./report.ts";
 
 export function junitReport(report: RunReport): string {
@@ -17,6 +19,7 @@ export function junitReport(report: RunReport): string {
       errors: count("error "),
       skipped: count("skipped "),
       time: seconds(report.tookMs),
+      timestamp: report.startedAt.replace(/\.\d+Z$/, ""),
     })}>`,
     ...report.scenarios.map((result, i) => suiteOf(result, cases[i] as string[], report)),
     "</testsuites>",
@@ -34,25 +37,39 @@ function suiteOf(result: ScenarioResult, cases: readonly string[], report: RunRe
       errors: count("error"),
       skipped: count("skipped"),
       time: seconds(result.tookMs),
-      timestamp: report.startedAt.replace(/\.\d+Z$/, ""),
     })}>`,
     "    <properties>",
-    `      <property${attributes({ name: "seed", value: result.seed })}/>`,
-    `      <property${attributes({ name: "reproduce", value: result.reproduce })}/>`,
+    ...Object.entries(propertiesOf(result, report)).map(
+      ([name, value]) => `      <property${attributes({ name, value })}/>`,
+    ),
     "    </properties>",
     ...cases,
     "  </testsuite>",
   ].join("\n");
 }
 
+function propertiesOf(
+  result: ScenarioResult,
+  { subject, world, policy }: RunReport,
+): Readonly<Record<string, string | number>> {
+  return {
+    seed: result.seed,
+    reproduce: result.reproduce,
+    subject,
+    world: worldInWords(world),
+    policy: policyInWords(policy),
+    budgets: budgetsInWords(policy),
+  };
+}
+
 function casesOf(result: ScenarioResult): string[] {
-  const verdicts = result.verdicts.map((verdict) => verdictCase(result, verdict));
   if (result.status === "skipped")
     return [caseOf(result, "scenario", tag("skipped", result.reason ?? "", ""))];
-  if (result.status === "unknown" && result.reason !== undefined) {
-    return [...verdicts, caseOf(result, "scenario", tag("error", result.reason, result.reproduce))];
-  }
-  return verdicts;
+  const verdicts = result.verdicts.map((verdict) => verdictCase(result, verdict));
+  const says = result.verdicts.some(({ status }) => status === "fail" || status === "unknown");
+  const reason = ownReason(result) ?? (says || result.status === "pass" ? undefined : "it could not be judged");
+  if (reason === undefined) return verdicts;
+  return [...verdicts, caseOf(result, "scenario", tag("error", reason, `again: ${result.reproduce}`))];
 }
 
 function verdictCase(result: ScenarioResult, { checker, status, summary, informational }: Verdict): string {

@@ -22,9 +22,9 @@ export interface ScenarioFigures {
   readonly failedWrites: number;
   readonly dropped: number;
   readonly longestStallMs: number;
-  /** From a fault being observed to the router's eviction of what it hit. */
+  /** From the beginning of a fault's injection to the router's eviction of what it hit; the longest of several. */
   readonly detectionMs?: number;
-  /** From a heal being observed to the full share. */
+  /** From a heal being observed to the full share; the longest of several. */
   readonly recoveryMs?: number;
   readonly worstStalenessMs: number;
   /** Reads answered by each node, as a share of all. */

@@ -5,6 +5,7 @@ import { fallback } from "../checkers/fallback.ts";
 import { logOnce } from "../checkers/log-once.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
 import { noLeak } from "../checkers/no-leak.ts";
+import { routing } from "../checkers/routing.ts";
 import { weightFairness } from "../checkers/weight-fairness.ts";
 import { writeSafety } from "../checkers/write-safety.ts";
 import type { Fault } from "../faults/fault.ts";
@@ -29,6 +30,7 @@ export const allReplicasLost: Scenario = {
   },
   checkers: [
     availability,
+    routing,
     fallback,
     logOnce,
     weightFairness,

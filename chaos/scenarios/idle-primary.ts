@@ -5,6 +5,7 @@
 import { availability } from "../checkers/availability.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
 import { noLeak } from "../checkers/no-leak.ts";
+import { routing } from "../checkers/routing.ts";
 import { weightFairness } from "../checkers/weight-fairness.ts";
 import { writeSafety } from "../checkers/write-safety.ts";
 import { budgets } from "../../src/config/budgets.ts";
@@ -37,5 +38,5 @@ export const idlePrimary: Scenario = {
     const quiet: Step = { kind: "quiet", atMs: 0, forMs: faults.length * (eachMs + calmMs) + calmMs };
     return { steps: [quiet, ...faults], watchMs: policy.healthCheck.intervalMs };
   },
-  checkers: [availability, weightFairness, noFalseEviction, writeSafety, noLeak],
+  checkers: [availability, routing, weightFairness, noFalseEviction, writeSafety, noLeak],
 };

@@ -6,6 +6,7 @@ import { availability } from "../checkers/availability.ts";
 import { boundedStaleness } from "../checkers/bounded-staleness.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
 import { noLeak } from "../checkers/no-leak.ts";
+import { routing } from "../checkers/routing.ts";
 import { weightFairness } from "../checkers/weight-fairness.ts";
 import { writeSafety } from "../checkers/write-safety.ts";
 import { budgets } from "../../src/config/budgets.ts";
@@ -37,5 +38,5 @@ export const primaryLost: Scenario = {
       watchMs: timingOf(policy).returnMs,
     };
   },
-  checkers: [availability, weightFairness, boundedStaleness, noFalseEviction, writeSafety, noLeak],
+  checkers: [availability, routing, weightFairness, boundedStaleness, noFalseEviction, writeSafety, noLeak],
 };

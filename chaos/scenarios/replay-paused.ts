@@ -4,6 +4,7 @@ import { boundedStaleness } from "../checkers/bounded-staleness.ts";
 import { lagEviction } from "../checkers/lag-eviction.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
 import { noLeak } from "../checkers/no-leak.ts";
+import { routing } from "../checkers/routing.ts";
 import { weightFairness } from "../checkers/weight-fairness.ts";
 import { writeSafety } from "../checkers/write-safety.ts";
 import type { Scenario } from "./scenario.ts";
@@ -24,6 +25,7 @@ export const replayPaused: Scenario = {
   },
   checkers: [
     availability,
+    routing,
     weightFairness,
     boundedStaleness,
     lagEviction,

@@ -3,6 +3,7 @@ import { availability } from "../checkers/availability.ts";
 import { boundedStaleness } from "../checkers/bounded-staleness.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
 import { noLeak } from "../checkers/no-leak.ts";
+import { routing } from "../checkers/routing.ts";
 import { weightFairness } from "../checkers/weight-fairness.ts";
 import { writeSafety } from "../checkers/write-safety.ts";
 import type { Scenario } from "./scenario.ts";
@@ -20,5 +21,5 @@ export const replicaKilled: Scenario = {
       watchMs: catchUpAndReturnMs,
     };
   },
-  checkers: [availability, weightFairness, boundedStaleness, noFalseEviction, writeSafety, noLeak],
+  checkers: [availability, routing, weightFairness, boundedStaleness, noFalseEviction, writeSafety, noLeak],
 };

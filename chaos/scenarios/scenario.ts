@@ -18,7 +18,18 @@ export interface ScheduleInput {
  * it was observed. Steps may overlap.
  */
 export type Step =
-  | { readonly kind: "fault"; readonly atMs: number; readonly forMs: number; readonly fault: Fault }
+  | {
+      readonly kind: "fault";
+      readonly atMs: number;
+      readonly forMs: number;
+      readonly fault: Fault;
+      /** On before the subject starts; its `atMs` is 0. Default false. */
+      readonly beforeStart?: boolean;
+      /** Waits for the step before it in the same lane to be over, however long its heal took. Default: waits for nobody. */
+      readonly lane?: string;
+      /** Not healed while the run is measured: `forMs` counts for nothing. Default false. */
+      readonly staysOn?: boolean;
+    }
   /** Writers and heartbeat pause: nothing is written but what faults write. */
   | { readonly kind: "quiet"; readonly atMs: number; readonly forMs: number };
 
@@ -39,4 +50,6 @@ export interface Scenario {
   /** Durations are multiples of the policy's own values. */
   schedule(input: ScheduleInput): Schedule;
   readonly checkers: readonly Checker[];
+  /** Beyond the quick suite: run by its name or with `--all`, not by default. Default false. */
+  readonly extended?: boolean;
 }

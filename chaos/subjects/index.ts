@@ -32,10 +32,19 @@ export async function loadSubject(source: SubjectSource): Promise<Subject> {
     );
   }
   const path = resolve(source.path);
-  const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+  const module = await importModule(path, source.path);
   const subject = module["subject"] ?? module["default"];
   if (isSubject(subject)) return subject;
   throw new Error(`${source.path} exports no subject: export const subject = { name, claims, connect }`);
+}
+
+async function importModule(path: string, name: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    throw new Error(`${name} cannot be imported: ${reason}`, { cause: error });
+  }
 }
 
 function isSubject(value: unknown): value is Subject {

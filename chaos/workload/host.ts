@@ -30,6 +30,8 @@ export interface HostOptions {
   readonly subject: SubjectSource;
   /** Takes what is recorded here, batch by batch. */
   readonly receive: (batch: HistoryBatch) => void;
+  /** Takes what the subject prints, line by line, where it has a thread of its own. Default: it is printed as it comes. */
+  readonly onOutput?: ((line: string) => void) | undefined;
 }
 
 export type OpenHost = (options: HostOptions) => SubjectHost;

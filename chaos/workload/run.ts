@@ -13,7 +13,7 @@ import type { Arrival } from "./arrivals.ts";
 import { failedOutcome } from "./outcome.ts";
 import type { FailedOutcome } from "./outcome.ts";
 import type { WorkloadSpec } from "./spec.ts";
-import { evidenceOf, insert, READ, readOwn } from "./statements.ts";
+import { evidenceOf, insert, lasting, READ, readOwn } from "./statements.ts";
 import type { Statement } from "./statements.ts";
 import type { WriteGate } from "./write-gate.ts";
 
@@ -159,7 +159,9 @@ class Loop {
 
   #readFor(session: number): Statement {
     const ownWrite = this.#ownWrites.get(session);
-    return ownWrite === undefined ? READ : readOwn(ownWrite);
+    const read = ownWrite === undefined ? READ : readOwn(ownWrite);
+    const { readMs } = this.#options.spec;
+    return readMs === undefined ? read : lasting(read, readMs);
   }
 
   #now(): number {

@@ -6,6 +6,8 @@ export interface WorkloadSpec {
   readonly ratePerSecond: number;
   /** Shares of the mix; they need not sum to 1. */
   readonly mix: { readonly read: number; readonly write: number; readonly transaction: number };
+  /** How long each read takes on the server at least, whatever it reads. Default: as long as it takes. */
+  readonly readMs?: number;
   /** The harness's own writer, straight on the primary. */
   readonly heartbeatMs: number;
   /** After this a session gives an operation up; a read then counts as stalled and failed, a write as `info`. */

@@ -49,6 +49,15 @@ export function readOwn(ownWrite: number): Statement {
   return { text: `${READ.text}, ${seen}`, values: [ownWrite] };
 }
 
+/** A server's own setting that makes reads of {@link lasting} slower there, in milliseconds. */
+export const READ_MS_SETTING = "fairlead_chaos.read_ms";
+
+/** The same read, which takes so long at least. Its snapshot and its evidence are those of its begin. */
+export function lasting({ text, values }: Statement, readMs: number): Statement {
+  const there = `coalesce(nullif(current_setting('${READ_MS_SETTING}', true), ''), '0')::double precision`;
+  return { text: `${text}, pg_sleep(greatest(${readMs}, ${there}) / 1000)::text as slept`, values };
+}
+
 export function insert(id: number): Statement {
   return {
     text: `insert into ${SCHEMA}.writes (id) values ($1) returning ${COLUMNS}, ${NEWEST}`,

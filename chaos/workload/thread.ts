@@ -1,4 +1,5 @@
 /** A host in a thread of its own: what the subject does there, or fails to do, cannot hold up or end the runner. */
+import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
 import { systemClock, withDeadline } from "../../src/runtime/clock.ts";
 import type { HistoryBatch } from "../history/recorder.ts";
@@ -31,7 +32,7 @@ class ThreadHost implements SubjectHost {
   #lastId = 0;
   #ending = false;
 
-  constructor({ setting, subject, receive }: HostOptions) {
+  constructor({ setting, subject, receive, onOutput }: HostOptions) {
     this.#receive = receive;
     this.#giveUpMs = setting.spec.giveUpMs;
     const workerData: WorkerSetting = { setting, subject };
@@ -41,7 +42,12 @@ class ThreadHost implements SubjectHost {
       name: "fairlead-subject",
       workerData,
       execArgv: [],
+      stdout: onOutput !== undefined,
+      stderr: onOutput !== undefined,
     });
+    if (onOutput !== undefined) {
+      for (const input of [this.#worker.stdout, this.#worker.stderr]) createInterface({ input }).on("line", onOutput);
+    }
     this.#worker.on("message", (report: Report) => this.#take(report));
     this.#worker.on("error", (error) =>
       this.#lose(`the subject's thread crashed: ${messageOf(error)}`, error),
@@ -80,6 +86,8 @@ class ThreadHost implements SubjectHost {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending = true;
     await this.#worker.terminate();
+    // Whoever was left waiting, and its deadline, would hold the process up.
+    this.#failAll(new SubjectFailed("the subject's thread was ended"));
   }
 
   async #order<T>(command: Command, timeoutMs: number): Promise<T> {
@@ -117,6 +125,10 @@ class ThreadHost implements SubjectHost {
     if (this.#ending || this.#lost.signal.aborted) return;
     const error = new SubjectFailed(message, { cause });
     this.#lost.abort(error);
+    this.#failAll(error);
+  }
+
+  #failAll(error: SubjectFailed): void {
     for (const { reject } of this.#waiting.values()) reject(error);
   }
 }

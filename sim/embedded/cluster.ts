@@ -201,7 +201,7 @@ export class EmbeddedCluster implements Cluster, AsyncDisposable {
     return await connection.query<Row>(text, values);
   }
 
-  connect(node: NodeName): Promise<DirectConnection> {
+  connect(node: NodeName): Promise<OwnConnection> {
     return this.#open(node, sqlTimeoutMs);
   }
 

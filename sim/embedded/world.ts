@@ -14,6 +14,7 @@ import { ObservedNemesis } from "../nemesis/nemesis.ts";
 import { type FaultTable, kindsIn } from "../nemesis/procedure.ts";
 import { databaseFaults, harnessSchema } from "../postgres/database-faults.ts";
 import { type OwnConnection, openConnection } from "../postgres/direct-connection.ts";
+import { servingFaults } from "../postgres/serving-faults.ts";
 import { ToxiproxyUnavailable } from "../toxiproxy/client.ts";
 import { linkFaults } from "../toxiproxy/link-faults.ts";
 import { type Link, Links } from "../toxiproxy/links.ts";
@@ -238,6 +239,11 @@ export class EmbeddedWorld implements World {
         askThroughLink: (node, timeoutMs) => this.#askThroughLink(node, timeoutMs),
       }),
       ...databaseFaults(estate),
+      ...servingFaults({
+        estate,
+        connectAsApplication: (node) => this.#connectAsApplication(node),
+        rebuild: (node) => cluster.rebuild(node),
+      }),
     };
   }
 
@@ -259,6 +265,12 @@ export class EmbeddedWorld implements World {
     }
   }
 
+  #connectAsApplication(node: NodeName): Promise<OwnConnection> {
+    const { application, database } = this.cluster.credentials;
+    const target = { ...this.cluster.endpoint(node), ...application, database };
+    return openConnection(target, { clock: this.clock });
+  }
+
   async #createHarnessSchema(): Promise<void> {
     await using connection = await this.cluster.connect(this.cluster.primary);
     for (const statement of harnessSchema) await connection.query(statement);
@@ -277,6 +289,9 @@ export class EmbeddedWorld implements World {
       get isRunning(): boolean {
         return server.isRunning;
       },
+      freeze: () => server.freeze(),
+      freezePostmaster: () => server.freezePostmaster(),
+      thaw: () => server.thaw(),
       kill: () => server.kill(),
       start: () => this.#startNode(node),
     };

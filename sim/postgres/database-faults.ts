@@ -7,6 +7,7 @@ import type { FaultProcedure, FaultTable } from "../nemesis/procedure.ts";
 import { knock } from "../nemesis/tcp.ts";
 import type { Missing } from "../nemesis/watch.ts";
 import { fillUpToPage, isBehindPageHeader } from "./page-boundary.ts";
+import { churnTable } from "./recovery-conflict.ts";
 import { emitMark, insertLsn, replayedLsn } from "./wal-marks.ts";
 
 export function databaseFaults(estate: Estate): FaultTable {
@@ -27,6 +28,7 @@ export function databaseFaults(estate: Estate): FaultTable {
 export const harnessSchema: readonly string[] = [
   "CREATE SCHEMA IF NOT EXISTS fairlead_harness",
   "CREATE TABLE IF NOT EXISTS fairlead_harness.open_transactions (note text NOT NULL)",
+  ...churnTable,
 ];
 
 interface Target {

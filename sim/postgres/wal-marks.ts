@@ -2,9 +2,9 @@
 import type { DirectConnection } from "../../chaos/world.ts";
 import { type Lsn, parseLsn } from "../../src/routing/lsn.ts";
 
-/** Writes a mark and commits it; the primary has flushed it then. Gives its position. */
-export async function emitMark(primary: DirectConnection): Promise<Lsn> {
-  const lsn = await position(primary, "pg_logical_emit_message(true, 'fairlead', '')");
+/** Writes a mark, of so many bytes, and commits it; the primary has flushed it then. Gives its position. */
+export async function emitMark(primary: DirectConnection, bytes: number = 0): Promise<Lsn> {
+  const lsn = await position(primary, `pg_logical_emit_message(true, 'fairlead', repeat('x', ${bytes}))`);
   return required(lsn, "a mark");
 }
 

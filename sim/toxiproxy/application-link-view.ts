@@ -63,9 +63,11 @@ export class ApplicationLinkView implements LinkView {
   async seeCut(watch: Watch): Promise<void> {
     const canary = this.#canary;
     if (canary === undefined) return;
-    await watch.until(async () =>
-      canary.isGone ? undefined : "a connection from before the fault is still open",
-    );
+    await watch.until(async () => {
+      // Some ends are noticed only by who uses the connection.
+      canary.ask();
+      return canary.isGone ? undefined : "a connection from before the fault is still open";
+    });
   }
 
   async measureDelay(watch: Watch): Promise<number> {
@@ -73,6 +75,15 @@ export class ApplicationLinkView implements LinkView {
     if (this.#canary !== undefined) return measure(watch, this.#canary.connection);
     await using fresh = await connectThrough(link, watch.leftMs);
     return await measure(watch, fresh);
+  }
+
+  async measureTransfer(watch: Watch, bytes: number, untilMs: number): Promise<number> {
+    const { link, connectThrough } = this.#options;
+    const transfer = (connection: DirectConnection): Promise<number> =>
+      within(watch, untilMs, connection.query("SELECT repeat('x', $1)", [bytes]));
+    if (this.#canary !== undefined) return transfer(this.#canary.connection);
+    await using fresh = await connectThrough(link, watch.leftMs);
+    return await transfer(fresh);
   }
 
   /** A round trip passes each direction once. */
@@ -115,6 +126,14 @@ class Canary {
 async function measure(watch: Watch, connection: DirectConnection | undefined): Promise<number> {
   const startedAt = watch.clock.now();
   await connection?.query(question);
+  return watch.clock.now() - startedAt;
+}
+
+/** How long it takes, `untilMs` when it takes longer. What is still on its way then ends with its connection. */
+async function within(watch: Watch, untilMs: number, task: Promise<unknown>): Promise<number> {
+  const startedAt = watch.clock.now();
+  task.catch(() => {});
+  await Promise.race([task, watch.pause(untilMs)]);
   return watch.clock.now() - startedAt;
 }
 

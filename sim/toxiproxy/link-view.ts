@@ -20,6 +20,8 @@ export interface LinkView {
   seeCut(watch: Watch): Promise<void>;
   /** How long something takes to get through now, in milliseconds. Needs no preparation. */
   measureDelay(watch: Watch, direction: Direction): Promise<number>;
+  /** How long `bytes` take to get to the other end now, or `untilMs` when they are not there by then. Needs no preparation. */
+  measureTransfer(watch: Watch, bytes: number, untilMs: number): Promise<number>;
   /** How much later things come when every chunk in that direction is this much later. */
   expectedDelay(direction: Direction, latencyMs: number): number;
   /** The servers that must be up for anything to get through. */

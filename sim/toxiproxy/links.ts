@@ -6,6 +6,7 @@ import type { Proxy } from "toxiproxy-node-client";
 import type { LinkName } from "../../chaos/faults/fault.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import { knock, type TcpAddress } from "../nemesis/tcp.ts";
+import { HangingPort } from "./hanging-port.ts";
 import { type ToxiproxyClient, ToxiproxyRefusal, ToxiproxyUnavailable } from "./client.ts";
 
 export interface LinksOptions {
@@ -17,10 +18,10 @@ export interface LinksOptions {
   readonly prefix?: string;
 }
 
-/** What delays or swallows, in one direction: `downstream` is server → client. */
+/** What delays, swallows, resets or slows down, in one direction: `downstream` is server → client. */
 export interface LinkToxic {
   readonly name: string;
-  readonly type: "latency" | "timeout";
+  readonly type: "latency" | "timeout" | "reset_peer" | "bandwidth";
   readonly stream: "upstream" | "downstream";
   readonly attributes: Readonly<Record<string, number>>;
 }
@@ -91,7 +92,7 @@ export class Links implements AsyncDisposable {
           enabled: true,
         });
         await requireHere(clock, toxiproxy, address);
-        return new Link({ name, toxiproxy, proxy, address, upstream });
+        return new Link({ name, toxiproxy, clock, proxy, address, upstream });
       } catch (error) {
         // 500: the port was taken between the look and now.
         const isTaken = error instanceof ToxiproxyRefusal && error.status === 500;
@@ -113,6 +114,7 @@ async function requireHere(clock: Clock, toxiproxy: ToxiproxyClient, address: Tc
 interface LinkParts {
   readonly name: LinkName;
   readonly toxiproxy: ToxiproxyClient;
+  readonly clock: Clock;
   readonly proxy: Proxy;
   readonly address: TcpAddress;
   readonly upstream: TcpAddress;
@@ -123,14 +125,18 @@ export class Link {
   /** Where to connect in order to go through it. */
   readonly address: TcpAddress;
   readonly #toxiproxy: ToxiproxyClient;
+  readonly #clock: Clock;
   #proxy: Proxy;
   #upstream: TcpAddress;
+  /** What has the link's port meanwhile. */
+  #hangingPort: HangingPort | undefined;
   readonly #toxics = new Set<string>();
 
   constructor(parts: LinkParts) {
     this.name = parts.name;
     this.address = parts.address;
     this.#toxiproxy = parts.toxiproxy;
+    this.#clock = parts.clock;
     this.#proxy = parts.proxy;
     this.#upstream = parts.upstream;
   }
@@ -159,6 +165,18 @@ export class Link {
     this.#proxy = await this.#toxiproxy.updateProxy(this.#proxy, { enabled: true });
   }
 
+  /** Closes its connections; from then on, new ones are neither taken nor refused. */
+  async hang(): Promise<void> {
+    await this.disable();
+    this.#hangingPort ??= await HangingPort.open(this.#clock, this.address);
+  }
+
+  /** Undoes {@link hang}. */
+  async unhang(): Promise<void> {
+    await this.#freePort();
+    await this.enable();
+  }
+
   async addToxic(toxic: LinkToxic): Promise<void> {
     this.#toxics.add(toxic.name);
     await this.#toxiproxy.addToxic(this.#proxy, { ...toxic, toxicity: 1 });
@@ -171,13 +189,19 @@ export class Link {
   }
 
   async restore(): Promise<void> {
-    await this.enable();
+    await this.unhang();
     for (const name of await this.#toxiproxy.toxicNames(this.#proxy)) await this.removeToxic(name);
     this.#toxics.clear();
   }
 
   async remove(): Promise<void> {
+    await this.#freePort();
     await this.#toxiproxy.removeProxy(this.#proxy);
+  }
+
+  async #freePort(): Promise<void> {
+    await this.#hangingPort?.[Symbol.asyncDispose]();
+    this.#hangingPort = undefined;
   }
 }
 

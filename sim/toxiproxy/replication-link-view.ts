@@ -74,6 +74,15 @@ export class ReplicationLinkView implements LinkView {
     }
   }
 
+  async measureTransfer(watch: Watch, bytes: number, untilMs: number): Promise<number> {
+    await using ends = await this.#open();
+    const mark = await emitMark(ends.primary, bytes);
+    const startedAt = watch.clock.now();
+    const elapsedMs = (): number => watch.clock.now() - startedAt;
+    while (elapsedMs() < untilMs && !(await hasReceived(ends.replica, mark))) await watch.pause(pollEveryMs);
+    return elapsedMs();
+  }
+
   /** WAL goes downstream. Upstream goes the replica's word that it has it, which delays no data. */
   expectedDelay(_direction: Direction, latencyMs: number): number {
     return latencyMs;

@@ -56,6 +56,7 @@ const chaos: Command<Context> = buildCommand({
   parameters: {
     flags: {
       list: toggle("List the scenarios and stop"),
+      all: toggle("Run the extended scenarios as well"),
       seed: {
         kind: "parsed",
         parse: seed,
@@ -88,7 +89,7 @@ const chaos: Command<Context> = buildCommand({
     },
     positional: {
       kind: "array",
-      parameter: { parse: text, placeholder: "scenario", brief: "Scenarios to run (default = all)" },
+      parameter: { parse: text, placeholder: "scenario", brief: "Scenarios to run (default = all but the extended ones)" },
     },
   },
   docs: {

@@ -1,30 +1,34 @@
 /** `fairlead chaos`: break a real cluster on purpose and judge the router by what its clients saw. */
-import { stat } from "node:fs/promises";
-import { loadConfig } from "../config/load.ts";
-import { suggest } from "../config/suggest.ts";
+import { resolveConfig } from "../config/resolve.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { drawSeed } from "../runtime/prng.ts";
+import { chooseExperiment } from "./chaos-experiment.ts";
+import type { Experiment } from "./chaos-experiment.ts";
+import { deliver } from "./chaos-report.ts";
 import { requireHarness } from "./harness.ts";
 import { howToReach } from "./how-to-reach.ts";
-import { EXIT, UsageError } from "./io.ts";
+import { EXIT, untilAborted } from "./io.ts";
 import type { Io } from "./io.ts";
+import { checkOutputs } from "./outputs.ts";
 import { packageVersion } from "./package-version.ts";
+import { reproduceCommand } from "./reproduce.ts";
 import { openRunDirectory } from "./run-directory.ts";
-import { toxiproxyChoice } from "./toxiproxy-choice.ts";
-import { writeOutput } from "./write-output.ts";
-import type { Scenario } from "../../chaos/scenarios/scenario.ts";
+import type { RunDirectory } from "./run-directory.ts";
+import { worldOptions } from "./world-options.ts";
+import type { WorldFlags } from "./world-options.ts";
 import type { RunReport } from "../../chaos/report/report.ts";
-import type { SubjectSource } from "../../chaos/workload/host.ts";
-import type { PolicyFor } from "../../chaos/suite.ts";
+import type { ProgressView } from "../../chaos/report/progress.ts";
+import type { World } from "../../chaos/world.ts";
+import type { EmbeddedWorld } from "../../sim/embedded/world.ts";
 
-export interface ChaosFlags {
-  readonly list: boolean;
+export interface ChaosFlags extends WorldFlags {
+  readonly list?: boolean;
+  readonly all?: boolean;
   readonly seed?: number;
   readonly config?: string;
   readonly envFile?: string;
   readonly subject?: string;
-  readonly toxiproxy?: string;
-  readonly pgBin?: string;
-  readonly keep: boolean;
+  readonly keep?: boolean;
   readonly out?: string;
   readonly json?: string;
   readonly junit?: string;
@@ -32,154 +36,117 @@ export interface ChaosFlags {
 }
 
 export async function runChaos(flags: ChaosFlags, names: readonly string[], io: Io): Promise<number> {
-  const { scenarios } = await import("../../chaos/scenarios/index.ts");
-  if (flags.list) {
-    for (const { name, title } of scenarios) io.stdout(`${name.padEnd(20)} ${title}`);
-    return EXIT.held;
-  }
-  const chosen = chooseScenarios(scenarios, names);
-  const subject = await chooseSubject(flags.subject);
-  const policy = await choosePolicy(flags);
-  const toxiproxy = toxiproxyChoice(flags.toxiproxy);
+  if (flags.list === true) return await listScenarios(io);
+  // Whatever can be wrong with what was asked for is found out before anything is started or written.
+  const experiment = await chooseExperiment(flags, names);
   requireHarness({ pgBin: flags.pgBin, links: true, tinybench: false });
+  const world = await worldOptions(flags);
   const seed = flags.seed ?? drawSeed();
   const directory = await openRunDirectory(flags.out, seed);
-  const report = await run({ flags, io, chosen, subject, policy, seed, directory, toxiproxy });
-  await writeOutputs(report, flags, io, directory);
-  return exitCode(report);
+  try {
+    await checkOutputs({ json: flags.json, junit: flags.junit, markdown: flags.markdown });
+    return exitCode(await run({ flags, io, experiment, world, seed, directory }));
+  } finally {
+    const isKept = await directory.settle();
+    if (isKept && io.signal.aborted) io.stderr(`what was finished is in ${directory.path}`);
+  }
+}
+
+async function listScenarios(io: Io): Promise<number> {
+  const { scenarios } = await import("../../chaos/scenarios/index.ts");
+  for (const { name, title } of scenarios) io.stdout(`${name.padEnd(20)} ${title}`);
+  return EXIT.held;
 }
 
 interface RunInput {
   readonly flags: ChaosFlags;
   readonly io: Io;
-  readonly chosen: readonly Scenario[];
-  readonly subject: SubjectSource;
-  readonly policy: PolicyFor;
+  readonly experiment: Experiment;
+  readonly world: WorldFlags;
   readonly seed: number;
-  readonly directory: string;
-  readonly toxiproxy: { readonly toxiproxy?: string };
+  readonly directory: RunDirectory;
 }
 
-async function run({
-  flags,
-  io,
-  chosen,
-  subject,
-  policy,
-  seed,
-  directory,
-  toxiproxy,
-}: RunInput): Promise<RunReport> {
-  const [{ runSuite }, { startEmbeddedWorld }, { openProgress }] = await Promise.all([
+async function run({ flags, io, experiment, world, seed, directory }: RunInput): Promise<RunReport> {
+  const [{ runSuite }, { threadHost }, { startEmbeddedWorld }, { openProgress }] = await Promise.all([
     import("../../chaos/runner.ts"),
+    import("../../chaos/workload/thread.ts"),
     import("../../sim/embedded/world.ts"),
     import("../../chaos/report/progress.ts"),
   ]);
-  const progress = openProgress({ line: io.stderr, isTerminal: io.isTerminal });
-  progress.begin({ seed, scenarios: chosen.map(({ name }) => name) });
-  let opened: Awaited<ReturnType<typeof startEmbeddedWorld>> | undefined;
+  const { scenarios, subject, policy, replicas } = experiment;
+  const progress = openProgress({ clock: systemClock, line: io.stderr, screen: io.screen });
+  let opened: EmbeddedWorld | undefined;
+  let isDelivered = false;
+  const deliverOnce = async (report: RunReport): Promise<void> => {
+    progress.end();
+    if (isDelivered) return;
+    isDelivered = true;
+    await deliver(report, { flags, io, directory: directory.path });
+  };
+  progress.note(heading(experiment, seed));
+  progress.begin({ scenarios: scenarios.map(({ name }) => name) });
   try {
-    return await runSuite({
-      scenarios: chosen,
+    const report = await runSuite({
+      scenarios,
       subject,
       policy,
       seed,
       signal: io.signal,
-      directory,
+      directory: directory.path,
       toolVersion: packageVersion,
       onProgress: (event) => progress.update(event),
+      openHost: (options) => threadHost({ ...options, onOutput: (line) => progress.note(`subject: ${line}`) }),
       reproduce: (scenario) => reproduceCommand(scenario, seed, flags),
       openWorld: async () => {
+        const isFirst = opened === undefined;
         opened = await startEmbeddedWorld({
           seed,
+          replicas,
           signal: io.signal,
           onProgress: (step) => progress.world(step),
-          ...toxiproxy,
-          ...(flags.pgBin === undefined ? {} : { pgBin: flags.pgBin }),
+          ...world,
         });
+        if (isFirst) await noteConditions(opened, experiment, progress);
         return opened;
       },
       beforeClose: async (_world, report) => {
-        progress.end();
-        if (!flags.keep || report.status === "pass" || opened === undefined) return;
-        await printReport(report, io);
-        io.stdout("");
-        for (const line of await howToReach(opened)) io.stdout(line);
-        io.stdout("--keep: the cluster stays up until Ctrl-C.");
-        await untilAborted(io.signal);
+        await deliverOnce(report);
+        if (flags.keep === true && report.status !== "pass" && opened !== undefined) await keep(opened, io);
       },
     });
+    // A suite that lost its world has none to close.
+    await deliverOnce(report);
+    return report;
   } finally {
     progress.end();
   }
 }
 
-function chooseScenarios(all: readonly Scenario[], names: readonly string[]): readonly Scenario[] {
-  if (names.length === 0) return all;
-  const known = all.map(({ name }) => name);
-  return names.map((name) => {
-    const scenario = all.find((one) => one.name === name);
-    if (scenario !== undefined) return scenario;
-    const meant = suggest(name, known);
-    const hint = meant === undefined ? "fairlead chaos --list shows them" : `did you mean ${meant}?`;
-    throw new UsageError(`no scenario is called "${name}": ${hint}`);
-  });
+function heading({ scenarios, subject }: Experiment, seed: number): string {
+  const name = subject.kind === "builtin" ? subject.name : subject.path;
+  const count = `${scenarios.length} ${scenarios.length === 1 ? "scenario" : "scenarios"}`;
+  return `fairlead ${packageVersion}: subject ${name}, seed ${seed}, ${count}`;
 }
 
-async function chooseSubject(flag: string | undefined): Promise<SubjectSource> {
-  const { builtinSubjects } = await import("../../chaos/subjects/index.ts");
-  const name = flag ?? "fairlead";
-  if (Object.hasOwn(builtinSubjects, name)) return { kind: "builtin", name };
-  const isFile = await stat(name).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-  if (isFile) return { kind: "module", path: name };
-  const known = Object.keys(builtinSubjects);
-  const meant = suggest(name, known);
-  const hint = meant === undefined ? `there are ${known.join(", ")}` : `did you mean ${meant}?`;
-  throw new UsageError(`--subject "${name}" is neither a file nor a subject's name: ${hint}`);
-}
-
-async function choosePolicy(flags: ChaosFlags): Promise<PolicyFor> {
-  const { policyLike, suitePolicy } = await import("../../chaos/suite.ts");
-  if (flags.config === undefined) return suitePolicy;
-  return policyLike(await loadConfig(flags.config, { envFile: flags.envFile }));
-}
-
-function reproduceCommand(scenario: string, seed: number, flags: ChaosFlags): string {
-  const rest = (["config", "envFile", "subject", "toxiproxy", "pgBin"] as const).flatMap((name) => {
-    const value = flags[name];
-    const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    return value === undefined ? [] : [`--${flag} ${shellQuoted(value)}`];
-  });
-  return ["npx fairlead chaos", scenario, `--seed ${seed}`, ...rest].join(" ");
-}
-
-function shellQuoted(value: string): string {
-  return /^[\w./:@%+=-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
-}
-
-async function printReport(report: RunReport, io: Io): Promise<void> {
-  const { terminalReport } = await import("../../chaos/report/terminal.ts");
-  for (const line of terminalReport(report, { color: process.stdout.isTTY })) io.stdout(line);
-}
-
-async function writeOutputs(report: RunReport, flags: ChaosFlags, io: Io, directory: string): Promise<void> {
-  const [{ markdownReport }, { junitReport }] = await Promise.all([
-    import("../../chaos/report/markdown.ts"),
-    import("../../chaos/report/junit.ts"),
+/** What it runs under, once, before anything is judged by it. */
+async function noteConditions(world: World, { policy }: Experiment, progress: ProgressView): Promise<void> {
+  const [{ describePolicy }, { budgetsInWords, policyInWords, worldInWords }] = await Promise.all([
+    import("../../chaos/suite.ts"),
+    import("../../chaos/report/policy-in-words.ts"),
   ]);
-  const json = `${JSON.stringify(report, null, 2)}\n`;
-  await writeOutput(`${directory}/report.json`, json, io);
-  const stdoutIsTaken = [flags.json, flags.junit, flags.markdown].includes("-");
-  if (!stdoutIsTaken && !(flags.keep && report.status !== "pass")) {
-    await printReport(report, io);
-    io.stdout(`history, logs and verdicts: ${directory}`);
-  }
-  if (flags.json !== undefined) await writeOutput(flags.json, json, io);
-  if (flags.junit !== undefined) await writeOutput(flags.junit, junitReport(report), io);
-  if (flags.markdown !== undefined) await writeOutput(flags.markdown, markdownReport(report), io);
+  const described = describePolicy(resolveConfig(policy(world.rig)));
+  progress.note(`world    ${worldInWords({ kind: world.kind, ...world.describe() })}`);
+  progress.note(`policy   ${policyInWords(described)}`);
+  progress.note(`budgets  ${budgetsInWords(described)}`);
+}
+
+async function keep(world: EmbeddedWorld, io: Io): Promise<void> {
+  // Not among what was written for a program to read.
+  io.stderr("");
+  for (const line of await howToReach(world)) io.stderr(line);
+  io.stderr("--keep: the cluster stays up; Ctrl-C removes all of it.");
+  await untilAborted(io.signal);
 }
 
 function exitCode(report: RunReport): number {
@@ -191,11 +158,4 @@ function exitCode(report: RunReport): number {
     case "unknown":
       return EXIT.unknown;
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

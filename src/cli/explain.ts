@@ -92,7 +92,7 @@ async function openExplainer(flags: ExplainFlags, signal: AbortSignal): Promise<
   signal.throwIfAborted();
   if (nobodyAnswers) {
     throw new UsageError(
-      `no database answers, so nothing can be looked up:${whoFailed(config, failures)}\n` +
+      `no database answers (${whoFailed(config, failures)}): ` +
         "check hosts, ports and credentials, or leave --config and --dsn out",
     );
   }
@@ -121,11 +121,11 @@ function probeFailuresInto(failures: Map<string, string>): Logger {
   };
 }
 
-/** A line a node, without what could be a secret. */
+/** Each node with what its server or the system said; neither knows the password. */
 function whoFailed({ primary, replicas }: RouterConfig, failures: ReadonlyMap<string, string>): string {
   return [primary, ...replicas]
-    .map(({ name, host, port }) => `\n  ${name} (${host}:${port}): ${failures.get(name) ?? "no answer in time"}`)
-    .join("");
+    .map(({ name, host, port }) => `${name} ${host}:${port}: ${failures.get(name) ?? "no answer in time"}`)
+    .join("; ");
 }
 
 async function offline(): Promise<Explainer> {

@@ -10,10 +10,11 @@ const RUNS = join(".fairlead", "runs");
 
 export interface RunDirectory {
   readonly path: string;
-  /** Removes the folder again if nothing has been written into it. */
-  discardIfEmpty(): Promise<void>;
-  /** Called when it holds a run: points `latest` at it, and removes what is older than the newest ten. */
-  settle(): Promise<void>;
+  /**
+   * Called at the end. A folder that nothing has been written into is removed again; else `latest` points at it from
+   * now on, and what is older than the newest ten goes. Says whether it stays.
+   */
+  settle(): Promise<boolean>;
 }
 
 /** @throws UsageError when the folder cannot be made, or `--out` names one that is not empty */
@@ -35,8 +36,7 @@ async function named(path: string): Promise<RunDirectory> {
   await access(path, constants.W_OK);
   return {
     path,
-    discardIfEmpty: () => (existed ? Promise.resolve() : removeIfEmpty(path)),
-    settle: () => Promise.resolve(),
+    settle: async () => !(existed ? await isEmpty(path) : await removeIfEmpty(path)),
   };
 }
 
@@ -46,10 +46,11 @@ async function nextRun(seed: number): Promise<RunDirectory> {
   const path = await makeUnused(join(RUNS, `${time}-${seed}`));
   return {
     path,
-    discardIfEmpty: () => removeIfEmpty(path),
     settle: async () => {
+      if (await removeIfEmpty(path)) return false;
       await pointLatestAt(path);
       await keepNewest();
+      return true;
     },
   };
 }
@@ -66,8 +67,15 @@ async function makeUnused(path: string, attempt = 1): Promise<string> {
   }
 }
 
-async function removeIfEmpty(path: string): Promise<void> {
-  await rmdir(path).catch(() => {});
+async function isEmpty(path: string): Promise<boolean> {
+  return (await readdir(path).catch(() => [])).length === 0;
+}
+
+async function removeIfEmpty(path: string): Promise<boolean> {
+  return await rmdir(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A convenience: where links cannot be made, or another run makes it at this moment, there is none of ours. */

@@ -5,8 +5,10 @@ import type { ApplicationText } from "@stricli/core";
 export const texts: ApplicationText = {
   ...text_en,
   formatException: messageOf,
-  noCommandRegisteredForInput: ({ input, corrections: [meant] }) =>
-    `fairlead: no command is called "${input}": ${meant === undefined ? "fairlead --help shows them" : `did you mean ${meant}?`}`,
+  noCommandRegisteredForInput: ({ input, corrections: [meant] }) => {
+    const hint = meant === undefined ? "fairlead --help shows them" : `did you mean ${meant.replaceAll("`", "")}?`;
+    return `fairlead: no command is called "${input}": ${hint}`;
+  },
   exceptionWhileParsingArguments: (error) => `fairlead: ${scannerMessage(error)}`,
   exceptionWhileLoadingCommandFunction: (error) => `fairlead: the command cannot be loaded: ${messageOf(error)}`,
 };

@@ -110,7 +110,7 @@ export class NodeTraffic {
   /** The node may not serve for now: what still waits for a connection goes elsewhere, what runs finishes. */
   letGoWaiting(): void {
     const reason = this.#lostError("was evicted before a connection came free");
-    for (const job of [...this.#inFlight]) if (job.isWaiting) job.abort(reason);
+    for (const job of Array.from(this.#inFlight)) if (job.isWaiting) job.abort(reason);
   }
 
   /** Resolves when nothing is in flight. */
@@ -170,7 +170,8 @@ export class NodeTraffic {
   }
 
   #abort(reason: Error): void {
-    for (const job of [...this.#inFlight]) job.abort(reason);
+    // A copy: what is let go may come back at once.
+    for (const job of Array.from(this.#inFlight)) job.abort(reason);
   }
 
   #openPool(): ConnectionPool {

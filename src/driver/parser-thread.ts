@@ -136,4 +136,7 @@ class WorkerParserThread implements ParserThread {
 }
 
 /** Beside this file, as a source or compiled. */
-const WORKER_URL = new URL(`parser-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+const WORKER_URL = new URL(
+  `parser-worker${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
+  import.meta.url,
+);

@@ -285,7 +285,7 @@ class PgConnectionPool implements ConnectionPool {
   /** `pg.Pool` keeps every connection that is given back; beyond `maxIdleConns` it is closed instead. */
   #keepFewIdle(client: PooledClient): PooledClient {
     if (this.#idleMax < this.#node.pool.max) {
-      const { release } = client;
+      const release = client.release.bind(client);
       client.release = (destroy) => release(destroy === true || this.#pool.idleCount >= this.#idleMax);
     }
     return client;
@@ -367,4 +367,3 @@ interface CancellingConnection extends NodeJS.EventEmitter {
   requestSsl(): void;
   cancel(processId: number, secretKey: number): void;
 }
-

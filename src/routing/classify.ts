@@ -107,22 +107,25 @@ class CachingClassifier implements Classifier {
   }
 
   #classifyRead(text: string, keyword: string): Classification {
-    if (Buffer.byteLength(text) > this.#maxBytes) return hinted(text, classifyUnread(text, "too-long"));
-    const { classification, lasting } = this.#judgeText(text, keyword);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > this.#maxBytes) return hinted(text, classifyUnread(text, "too-long"));
+    const { classification, lasting } = this.#judgeText(text, keyword, bytes);
     const routed = hinted(text, classification);
     if (lasting) this.#texts.set(text, routed);
     return routed;
   }
 
-  #judgeText(text: string, keyword: string): Judged {
+  #judgeText(text: string, keyword: string, bytes: number): Judged {
     // C strings end at NUL, and a lone surrogate is not what the server will receive.
-    if (text.includes("\0") || LONE_SURROGATE.test(text)) {
+    if (text.includes("\0") || (bytes > text.length && LONE_SURROGATE.test(text))) {
       return { classification: classifyUnread(text, "unparsable", "invalid text"), lasting: true };
     }
     const shape = shapeOf(text);
     switch (shape.kind) {
-      case "statement":
-        return this.#judgeShape(shape.text, keyword, shape.tokens);
+      case "statement": {
+        const { classification, lasting } = this.#judgeShape(shape.text, keyword, shape.tokens);
+        return { classification, lasting: lasting && isWorthRemembering(text, shape.text) };
+      }
       case "none":
         return this.#judgeShape(text, keyword, mostTokens(text));
       case "several":
@@ -136,8 +139,7 @@ class CachingClassifier implements Classifier {
 
   #judgeShape(shape: string, keyword: string, tokens: number): Judged {
     const known = this.#shapes.get(shape);
-    // A long text is looked up by its shape again, lest lists of ever new values push the small ones out.
-    if (known !== undefined) return { classification: known, lasting: tokens * 4 <= LONG_TEXT };
+    if (known !== undefined) return { classification: known, lasting: true };
     if (tokens > this.#maxTokens) return this.#readAside(shape, keyword);
     const judged = this.#judgeOutcome(shape, keyword, readWith(this.#options.parser, shape));
     if (judged.lasting) this.#shapes.set(shape, judged.classification);
@@ -238,6 +240,14 @@ function proven(reason: ReplicaReason): Classification {
     missed: false,
     fingerprint: "",
   };
+}
+
+/**
+ * A long list is likely to have other values the next time. Its shape is remembered, and the text itself would push
+ * out many small ones.
+ */
+function isWorthRemembering(text: string, shape: string): boolean {
+  return text.length <= LONG_TEXT || text.length < shape.length * 4;
 }
 
 /** What a text that has no shape may come to: few have tokens of two characters on average, blanks included. */

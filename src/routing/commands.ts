@@ -246,7 +246,7 @@ const SPLIT_UP_TO = 4_096;
 /** Behind a semicolon, sticky. Blanks may be many: a comment counts. */
 const STATE_CHANGE: RegExp =
   /[\s(]*(?:--|\/\*|begin|start|commit|end|rollback|abort|savepoint|release|prepare|set|reset|discard|load|listen|unlisten|execute|deallocate|declare|create|select|with|values|explain|do|call)/iy;
-const MOST_SEMICOLONS = 2_500;
+const MOST_SEMICOLONS = 2_048;
 const SESSION_CALL = /set_config|advisory|setseed|\binto\b/i;
 /** In a long text `into` alone may well be part of a value. */
 const SESSION_WORDS = /set_config|advisory_|setseed|\binto\s+(?:(?:local|global)\s+)?(?:temp|pg_temp)/i;

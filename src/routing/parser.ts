@@ -26,7 +26,9 @@ export interface ReadStatement {
   readonly analyzes: boolean;
 }
 
-export type ReadOutcome = { readonly kind: "read"; readonly statements: readonly ReadStatement[] } | ParseFailure;
+export type ReadOutcome =
+  | { readonly kind: "read"; readonly statements: readonly ReadStatement[] }
+  | ParseFailure;
 
 /** Reads texts elsewhere, so that a long one holds nobody up. */
 export interface AsideReader {

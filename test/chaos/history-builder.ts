@@ -59,6 +59,10 @@ export interface Answer {
   /** Who answered; the role follows from the name. */
   readonly node?: string;
   readonly heartbeat?: number;
+  readonly ownWrite?: number;
+  readonly replayLsn?: string;
+  /** What each of its statements saw, for answers of several; else one is made of the fields above. */
+  readonly evidence?: readonly Evidence[];
   readonly id?: number;
   readonly code?: string;
   readonly intendedAt?: number;
@@ -102,7 +106,8 @@ export class HistoryBuilder {
     this.#items.push(invoke);
     if (type === "none") return this;
     const end = at + tookMs;
-    const seen = type === "ok" && answer.node !== undefined ? { evidence: [evidence(answer)] } : {};
+    const seen =
+      type === "ok" && answer.node !== undefined ? { evidence: answer.evidence ?? [evidence(answer)] } : {};
     const error = type === "ok" ? {} : { error: { code: code ?? "NODE_LOST", message: "lost" } };
     const draft: HistoryDraft = { type, process, f, at: end, invoke: 0, ...named, ...seen, ...error };
     this.#items.push({ at: end, draft, answers: invoke });
@@ -152,8 +157,14 @@ export class HistoryBuilder {
   }
 }
 
-function evidence({ node = "", heartbeat = 0 }: Answer): Evidence {
-  return { node, role: node === "primary" ? "primary" : "replica", heartbeat };
+function evidence({ node = "", heartbeat = 0, ownWrite, replayLsn }: Answer): Evidence {
+  return {
+    node,
+    role: node === "primary" ? "primary" : "replica",
+    heartbeat,
+    ...(ownWrite === undefined ? {} : { ownWrite }),
+    ...(replayLsn === undefined ? {} : { replayLsn }),
+  };
 }
 
 /** All of the history is judged, unless said otherwise. */

@@ -38,6 +38,8 @@ const DOWN_MS = 800;
 const THRESHOLD_MS = 1_000;
 const PROBE_MS = 400;
 const RETURN_MS = 400;
+/** The longest that a replica here takes to have what it missed. */
+const CATCH_UP_MS = 900;
 
 interface Span {
   readonly from: number;
@@ -112,10 +114,10 @@ function inject(
       halted.push(span);
       // Replicas get nothing while it is dead, and take a while to reconnect.
       for (const replica of NODES.slice(1)) {
-        effects.get(replica)?.halted.push({ from: span.from, to: span.to + prng.integer(900) });
+        effects.get(replica)?.halted.push({ from: span.from, to: span.to + prng.integer(CATCH_UP_MS) });
       }
     } else {
-      halted.push({ from: span.from, to: span.to + prng.integer(900) });
+      halted.push({ from: span.from, to: span.to + prng.integer(CATCH_UP_MS) });
     }
   }
   return offSeen;
@@ -150,6 +152,18 @@ interface Outage extends Span {
   readonly reason: string;
 }
 
+/** Who is reachable again and still late has not come back: one fault, one outage. */
+function withoutRelapses(outages: readonly Outage[]): Outage[] {
+  const kept: Outage[] = [];
+  for (const outage of [...outages].sort((a, b) => a.from - b.from)) {
+    const last = kept.at(-1);
+    const lateMs = outage.reason === "lagging" ? CATCH_UP_MS : 0;
+    if (last === undefined || outage.from > last.to + lateMs) kept.push(outage);
+    else kept[kept.length - 1] = { ...last, to: Math.max(last.to, outage.to) };
+  }
+  return kept;
+}
+
 /** What is true, and what a router that keeps its budgets makes of it. */
 class World {
   readonly outages: Outage[] = [];
@@ -160,22 +174,23 @@ class World {
     for (const node of NODES.slice(1)) {
       const { cut, halted } = parts.effects.get(node) as Effects;
       const { prng } = parts;
+      const outages: Outage[] = [];
       for (const { from, to } of merged(cut)) {
         const noticedAt = from + prng.integer(DOWN_MS);
         const backAt = to + prng.integer(RETURN_MS + PROBE_MS);
-        if (noticedAt < backAt)
-          this.outages.push({ node, reason: "unreachable", from: noticedAt, to: backAt });
+        if (noticedAt < backAt) outages.push({ node, reason: "unreachable", from: noticedAt, to: backAt });
       }
       for (const { from, to } of merged(halted)) {
         const noticedAt = this.#lagNoticedAt(from);
         if (noticedAt >= to) continue;
-        this.outages.push({
+        outages.push({
           node,
           reason: "lagging",
           from: noticedAt,
           to: to + prng.integer(RETURN_MS + PROBE_MS),
         });
       }
+      this.outages.push(...withoutRelapses(outages));
     }
   }
 
@@ -237,8 +252,10 @@ class ModelRouter {
     this.#builder = builder;
     this.#world = world;
     this.#prng = prng;
-    for (const { node, reason, from } of world.outages) {
+    for (const node of NODES.slice(1)) builder.tell(0, { kind: "joined", node });
+    for (const { node, reason, from, to } of world.outages) {
       builder.tell(from, { kind: "evicted", node, reason, basis: "model" });
+      builder.tell(to, { kind: "readmitted", node });
     }
     this.#changesAt = [0, ...world.outages.flatMap(({ from, to }) => [from, to])].sort((a, b) => a - b);
   }
@@ -252,7 +269,14 @@ class ModelRouter {
       const node = this.#pick(tried);
       if (node !== undefined && this.#world.reachable(node, at + elapsedMs)) {
         const heartbeat = this.#world.heartbeat(node, at + elapsedMs);
-        this.#builder.operation(f, { at, process, node, heartbeat, tookMs: elapsedMs + 1 });
+        const seen = {
+          node,
+          role: node === "primary" ? "primary" : "replica",
+          heartbeat,
+          backend: at,
+        } as const;
+        const evidence = f === "transaction" ? [seen, seen] : [seen];
+        this.#builder.operation(f, { at, process, node, evidence, tookMs: elapsedMs + 1 });
         return;
       }
       if (node === undefined || tried.size === 2 || f === "transaction" || node === "primary") {

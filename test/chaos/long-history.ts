@@ -10,6 +10,9 @@ export function longHistory(operations: number): History {
   const picks: string[] = [];
   const push = (entry: HistoryEntry): void => void history.push(entry);
   push({ type: "testimony", index: 0, at: 0, event: { kind: "epoch", epoch: 1, weights: weights() } });
+  for (const node of NODES) {
+    push({ type: "testimony", index: history.length, at: 0, event: { kind: "joined", node } });
+  }
   let heartbeat = 0;
   for (let i = 0; i < operations; i++) {
     const at = i * 5;
@@ -28,7 +31,7 @@ export function longHistory(operations: number): History {
       picks.push(node);
       push({
         ...answered,
-        evidence: [{ node, role: "replica", replayLsn: "0/3000060", heartbeat, backend: 7 }],
+        evidence: [{ node, role: "replica", replayLsn: "0/3000060", heartbeat, backend: 7, ownWrite: i }],
       });
     } else {
       push({ ...answered, evidence: [{ node: "primary", role: "primary", heartbeat }] });

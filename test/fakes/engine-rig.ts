@@ -20,7 +20,12 @@ export interface CallOptions {
 /** How a call ended. */
 export type Outcome =
   | { readonly kind: "ok"; readonly node: string; readonly afterMs: number }
-  | { readonly kind: "error"; readonly code: string | undefined; readonly error: Error; readonly afterMs: number };
+  | {
+      readonly kind: "error";
+      readonly code: string | undefined;
+      readonly error: Error;
+      readonly afterMs: number;
+    };
 
 export class EngineRig {
   readonly clock = new FakeClock();
@@ -81,11 +86,8 @@ export class EngineRig {
     return this.finish(this.read(input, options));
   }
 
-  async finish<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    void promise.finally(() => (done = true)).catch(() => {});
-    for (let i = 0; i < 2000 && !done; i++) await this.clock.advance(5);
-    return promise;
+  finish<T>(promise: Promise<T>): Promise<T> {
+    return this.clock.finish(promise);
   }
 
   async #run(kind: "read" | "write", input: QueryInput, options: CallOptions): Promise<Outcome> {

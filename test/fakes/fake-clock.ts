@@ -2,7 +2,7 @@
  * Time by hand, in the order of a real event loop: at each instant timers run first, then what came over the network,
  * then what waits for both (`afterPoll`). `block` is a loop that stood still: everything due comes late, at once.
  */
-import { systemClock } from "../../src/runtime/clock.ts";
+import { sleep, systemClock } from "../../src/runtime/clock.ts";
 import type { Clock, Timer } from "../../src/runtime/clock.ts";
 
 interface Entry extends Timer {
@@ -60,6 +60,30 @@ export class FakeClock implements Clock {
     }
     this.#now = until;
     await this.#runDue();
+  }
+
+  /** Lets as much time pass as the promise needs, up to 10 s. */
+  finish<T>(promise: Promise<T>): Promise<T> {
+    return this.#until(promise, () => this.advance(5));
+  }
+
+  /** The same for what also waits for something real, such as a file: real time passes along. */
+  finishReal<T>(promise: Promise<T>): Promise<T> {
+    return this.#until(promise, async () => {
+      await this.advance(5);
+      await sleep(systemClock, 1);
+    });
+  }
+
+  async #until<T>(promise: Promise<T>, step: () => Promise<void>): Promise<T> {
+    const settled = { yet: false };
+    const settle = (): void => {
+      settled.yet = true;
+    };
+    promise.then(settle, settle);
+    for (let i = 0; i < 2000 && !settled.yet; i++) await step();
+    if (!settled.yet) throw new Error("it has not come in 10 s of fake time");
+    return promise;
   }
 
   /** The event loop stands still for `ms`; what was due meanwhile runs afterwards, timers before the network. */

@@ -18,6 +18,7 @@ import { NUDGE_SQL, PROBE_SQL } from "../../src/driver/probe-sql.ts";
 import { textOf } from "../../src/driver/query-config.ts";
 import { RouterError } from "../../src/errors.ts";
 import { formatLsn } from "../../src/routing/lsn.ts";
+import { withDeadline } from "../../src/runtime/clock.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
 /** An error as `pg` throws it when PostgreSQL said it. */
@@ -76,7 +77,8 @@ export class FakeServer {
   /** Its sockets are closed, and new ones refused. */
   kill(): void {
     this.state = "refusing";
-    for (const connection of this.connections) connection.lose(new Error("Connection terminated unexpectedly"));
+    for (const connection of this.connections)
+      connection.lose(new Error("Connection terminated unexpectedly"));
   }
 
   /** Nothing answers any more, and no socket is closed. */
@@ -113,7 +115,10 @@ export class FakeServer {
       if ("error" in answer) callback(answer.error, undefined as unknown as QueryResult);
       else {
         connection.status = answer.status ?? "I";
-        callback(null, { rows: answer.rows ?? [{ node: this.name }], command: answer.command ?? "SELECT" } as QueryResult);
+        callback(null, {
+          rows: answer.rows ?? [{ node: this.name }],
+          command: answer.command ?? "SELECT",
+        } as QueryResult);
       }
     });
   }
@@ -322,7 +327,10 @@ class FakePool implements ConnectionPool {
         this.#waiting = this.#waiting.filter((other) => other !== waiting);
         if (waiting.done) return;
         waiting.done = true;
-        waiting.callback(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }), undefined);
+        waiting.callback(
+          Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }),
+          undefined,
+        );
         return;
       }
       if (this.#ending !== undefined) {
@@ -383,7 +391,7 @@ class FakePool implements ConnectionPool {
   end(): Promise<void> {
     if (this.#ending !== undefined) return Promise.reject(new Error("Called end on pool more than once"));
     this.#ending = new Promise((resolve) => (this.#ended = resolve));
-    for (const connection of [...this.#idle]) {
+    for (const connection of Array.from(this.#idle)) {
       this.#remove(connection);
       void connection.end();
     }
@@ -402,6 +410,8 @@ class FakePool implements ConnectionPool {
 export class FakeDriver implements Driver {
   readonly #servers: ReadonlyMap<string, FakeServer>;
   readonly #clock: FakeClock;
+  /** Connects although nobody waits any more, as a driver may that cannot be stopped. */
+  ignoresSignals = false;
   readonly pools: { readonly node: NodeConfig; readonly pool: ConnectionPool }[] = [];
 
   constructor(servers: ReadonlyMap<string, FakeServer>, clock: FakeClock) {
@@ -424,21 +434,18 @@ export class FakeDriver implements Driver {
   connect(node: NodeConfig, { timeoutMs, onLost, signal }: ConnectOptions): Promise<Connection> {
     const server = this.server(node.name);
     server.connectsAsked += 1;
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.schedule(timeoutMs, () => reject(new Error("timeout expired")));
-      signal?.addEventListener("abort", () => {
-        this.#clock.cancel(timer);
-        reject(new Error("Connection terminated unexpectedly"));
-      });
+    const connected = new Promise<Connection>((resolve, reject) => {
+      if (!this.ignoresSignals) {
+        signal?.addEventListener("abort", () => reject(new Error("Connection terminated unexpectedly")));
+      }
       this.#clock.arrive(server.latencyMs, () => {
-        if (server.state === "silent") return;
-        this.#clock.cancel(timer);
-        if (signal?.aborted === true) return;
+        if (server.state === "silent" || (signal?.aborted === true && !this.ignoresSignals)) return;
         if (server.state === "refusing") {
           reject(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" }));
         } else resolve(new FakeConnection(server, this.#clock, (error) => onLost?.(error)));
       });
     });
+    return withDeadline(this.#clock, connected, { what: `connecting to ${node.name}`, timeoutMs });
   }
 
   cancel(node: NodeConfig, connection: Connection): void {

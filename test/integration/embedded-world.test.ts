@@ -240,6 +240,50 @@ describe("faults of an application's link", () => {
     expect(afterMs).toBeLessThan(0.7 * moreMs);
   });
 
+  test("reset: whoever uses a connection, old or new, is reset, until the heal", async () => {
+    const before = await throughLink("replica-1");
+    const fault = await world.nemesis.inject({ kind: "link-reset", link: "app:replica-1" });
+    await expect(before.query("SELECT 1")).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(await connectionTo(before.port)).toBe("accepted");
+    await expect(throughLink("replica-1")).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(await isAnswered(await straightTo("replica-1"), 1_000)).toBe(true);
+    await fault.heal();
+    expect(await isAnswered(await throughLink("replica-1"), 1_000)).toBe(true);
+  });
+
+  test("reset: a connection that nobody uses meanwhile outlives it", async () => {
+    const idle = await throughLink("replica-1");
+    const fault = await world.nemesis.inject({ kind: "link-reset", link: "app:replica-1" });
+    await fault.heal();
+    expect(await isAnswered(idle, 1_000)).toBe(true);
+  });
+
+  test("bandwidth: what is large takes as long as it must, until the heal", async () => {
+    const client = await throughLink("replica-1");
+    const large = (): Promise<unknown> => client.query("SELECT repeat('x', 10_000)");
+    const fault = await world.nemesis.inject({
+      kind: "link-bandwidth",
+      link: "app:replica-1",
+      bytesPerSecond: 20_000,
+    });
+    expect(await timeOf(large)).toBeGreaterThanOrEqual(450);
+    await fault.heal();
+    expect(Math.min(await timeOf(large), await timeOf(large))).toBeLessThan(400);
+  });
+
+  test("SYN black hole: old connections are closed, new ones neither taken nor refused until the heal", async () => {
+    const before = await throughLink("replica-1");
+    const cut = new Promise((resolve) => before.once("end", resolve));
+    const fault = await world.nemesis.inject({ kind: "link-syn-black-hole", link: "app:replica-1" });
+    await cut;
+    const connecting = connectionTo(before.port);
+    expect(await Promise.race([connecting, sleep(500).then(() => "hangs")])).toBe("hangs");
+    expect(await isAnswered(await straightTo("replica-1"), 1_000)).toBe(true);
+    await fault.heal();
+    expect(await isAnswered(await throughLink("replica-1"), 1_000)).toBe(true);
+    await connecting;
+  });
+
   test("one after the other on the same link, each with toxics of its own", async () => {
     const link: LinkName = "app:replica-2";
     const latency = { kind: "link-latency", link, latencyMs: 60, direction: "both" } as const;
@@ -265,6 +309,30 @@ describe("faults of a replication link", () => {
       expect(await receivesWal("replica-1", 5_000)).toBe(true);
     },
   );
+
+  test.each<Fault>([
+    { kind: "link-reset", link: "replication:replica-1" },
+    { kind: "link-syn-black-hole", link: "replication:replica-1" },
+  ])("$kind: WAL no longer arrives, and does again after the heal", async (broken) => {
+    const fault = await world.nemesis.inject(broken);
+    expect(await receivesWal("replica-1", 300)).toBe(false);
+    expect(await isAnswered(await throughLink("replica-1"), 1_000)).toBe(true);
+    await fault.heal();
+    expect(await receivesWal("replica-1", 5_000)).toBe(true);
+  });
+
+  test("bandwidth: WAL trickles in, and has all arrived soon after the heal", async () => {
+    const fault = await world.nemesis.inject({
+      kind: "link-bandwidth",
+      link: "replication:replica-1",
+      bytesPerSecond: 1_000,
+    });
+    const primary = await straightTo("primary");
+    await primary.query("SELECT pg_logical_emit_message(true, 'test', repeat('x', 5000))");
+    expect(await receivesWal("replica-1", 1_000)).toBe(false);
+    await fault.heal();
+    expect(await receivesWal("replica-1", 5_000)).toBe(true);
+  });
 
   test("black hole: the receiver goes on saying that it streams", async () => {
     await using _fault = await world.nemesis.inject({
@@ -326,6 +394,35 @@ describe("faults of a node", () => {
     await fault.heal();
     expect(await valueOf(await straightTo("replica-3"), "(SELECT count(*)::int FROM seen)")).toBe(1_000);
   });
+
+  test.each(["replica-2", "primary"])(
+    "frozen: %s takes connections and answers nobody until the heal",
+    async (node) => {
+      const before = await throughLink(node);
+      const fault = await world.nemesis.inject({ kind: "node-frozen", node });
+      const answer = before.query("SELECT 1");
+      expect(await Promise.race([answer, sleep(300).then(() => "silence")])).toBe("silence");
+      expect(await connectionTo(world.cluster.endpoint(node).port)).toBe("accepted");
+      await fault.heal();
+      await expect(answer).resolves.toBeDefined();
+      expect(await isAnswered(await throughLink(node), 1_000)).toBe(true);
+      await world.cluster.settled(10_000);
+    },
+  );
+
+  test.each(["replica-2", "primary"])(
+    "postmaster frozen: %s answers on old connections and not on new ones until the heal",
+    async (node) => {
+      const before = await throughLink(node);
+      const fault = await world.nemesis.inject({ kind: "postmaster-frozen", node });
+      expect(await isAnswered(before, 1_000)).toBe(true);
+      const fresh = throughLink(node);
+      expect(await Promise.race([fresh, sleep(300).then(() => "hangs")])).toBe("hangs");
+      expect(await isAnswered(before, 1_000)).toBe(true);
+      await fault.heal();
+      await expect(fresh).resolves.toBeDefined();
+    },
+  );
 
   test("replay paused: WAL arrives and is not replayed until the heal", async () => {
     const fault = await world.nemesis.inject({ kind: "replay-paused", node: "replica-3" });
@@ -428,6 +525,8 @@ describe("a fault that cannot be", () => {
     await using own = await startEmbeddedWorld({ seed, replicas: 2, toxiproxy: liar.url });
     liar.startLying();
     vi.spyOn(own.cluster.node("replica-2"), "kill").mockResolvedValue();
+    vi.spyOn(own.cluster.node("replica-1"), "freeze").mockResolvedValue();
+    vi.spyOn(own.cluster.node("replica-1"), "freezePostmaster").mockResolvedValue();
     const latency = { kind: "link-latency", latencyMs: 100 } as const;
     const faults: readonly Fault[] = [
       { kind: "link-down", link: "app:primary" },
@@ -439,7 +538,19 @@ describe("a fault that cannot be", () => {
       { ...latency, link: "replication:replica-2", direction: "upstream" },
       { kind: "node-killed", node: "replica-2" },
     ];
-    const outcomes = await Promise.allSettled(faults.map((fault) => own.nemesis.inject(fault)));
+    const others: readonly Fault[] = [
+      { kind: "link-reset", link: "app:replica-1" },
+      { kind: "link-bandwidth", link: "app:replica-2", bytesPerSecond: 1_000 },
+      { kind: "link-bandwidth", link: "replication:replica-2", bytesPerSecond: 1_000 },
+      { kind: "link-reset", link: "replication:replica-1" },
+      { kind: "link-syn-black-hole", link: "app:primary" },
+      { kind: "node-frozen", node: "replica-1" },
+      { kind: "postmaster-frozen", node: "replica-1" },
+    ];
+    const attempt = (all: readonly Fault[]): Promise<PromiseSettledResult<unknown>[]> =>
+      Promise.allSettled(all.map((fault) => own.nemesis.inject(fault)));
+    // In two goes: who is too busy sees delays that are nobody's doing.
+    const outcomes = [...(await attempt(faults)), ...(await attempt(others))];
     const saw = [
       "a new connection is accepted",
       "a query through the link was answered",
@@ -449,6 +560,13 @@ describe("a fault that cannot be", () => {
       /\d ms, below \d/,
       /\d ms, below \d/,
       "its process is there",
+      "a connection from before the fault is still open",
+      /400 bytes took \d/,
+      /400 bytes took \d/,
+      "WAL still arrives at the replica",
+      "is the port taken",
+      "a new connection is answered",
+      "a new connection is answered",
     ];
     expect(outcomes).toEqual(
       saw.map((text) => ({
@@ -492,6 +610,10 @@ describe("healAll", () => {
       { kind: "link-down", link: "replication:replica-2" },
       { kind: "replay-paused", node: "replica-3" },
       { kind: "write-transaction-open", node: "primary" },
+      { kind: "link-syn-black-hole", link: "app:replica-2" },
+      { kind: "link-bandwidth", link: "app:replica-3", bytesPerSecond: 4_000 },
+      { kind: "node-frozen", node: "replica-3" },
+      { kind: "postmaster-frozen", node: "primary" },
     ];
     for (const fault of faults) await world.nemesis.inject(fault);
     await world.nemesis.healAll();

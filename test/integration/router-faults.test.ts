@@ -1,7 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type EmbeddedCluster, startEmbeddedCluster } from "../../sim/embedded/cluster.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { Heartbeat, Load, SLACK_MS, block, observedRouter, pause, prepare, until } from "./fixtures/routed.ts";
+import {
+  Heartbeat,
+  Load,
+  SLACK_MS,
+  block,
+  observedRouter,
+  pause,
+  prepare,
+  until,
+} from "./fixtures/routed.ts";
 
 let cluster: EmbeddedCluster;
 
@@ -29,7 +38,9 @@ test("SIGKILL of a replica under load fails no read, and it returns through prob
   const killedAt = systemClock.now();
   await cluster.node("replica-1").kill();
   await until(() => observed.of("evicted").length > 0, "the eviction");
-  expect((observed.of("evicted")[0]?.at ?? 0) - killedAt).toBeLessThanOrEqual(observed.budgets.downMs + SLACK_MS);
+  expect((observed.of("evicted")[0]?.at ?? 0) - killedAt).toBeLessThanOrEqual(
+    observed.budgets.downMs + SLACK_MS,
+  );
   await cluster.node("replica-1").start();
   await until(() => observed.of("restored").length > 0, "the return");
   await load.stop();
@@ -87,7 +98,10 @@ test("paused replay is seen, and no read is staler than its budget", async () =>
   await until(() => observed.of("readmitted").length > 0, "the return");
   await load.stop();
   const [evicted] = observed.of("evicted");
-  expect(evicted).toMatchObject({ node: "replica-3", reason: expect.stringMatching(/^(replay-paused|lagging)$/) });
+  expect(evicted).toMatchObject({
+    node: "replica-3",
+    reason: expect.stringMatching(/^(replay-paused|lagging)$/),
+  });
   const stale = observed.budgets.staleMs as number;
   expect((evicted?.at ?? 0) - pausedAt).toBeLessThanOrEqual(stale + SLACK_MS);
   expect(Math.max(...load.reads.map((read) => heartbeat.staleness(read)))).toBeLessThanOrEqual(stale);
@@ -105,7 +119,9 @@ test("a lost primary does not take the reads with it; writes fail fast by name, 
   const begunAt = systemClock.now();
   while (systemClock.now() - begunAt < 2500) {
     const at = systemClock.now();
-    await expect(observed.router.write("insert into beats default values")).rejects.toMatchObject({ code: "NO_PRIMARY" });
+    await expect(observed.router.write("insert into beats default values")).rejects.toMatchObject({
+      code: "NO_PRIMARY",
+    });
     expect(systemClock.now() - at).toBeLessThan(SLACK_MS);
     await pause(100);
   }
@@ -160,7 +176,9 @@ test("a standby that opens behind where it has been is not readmitted before it 
 });
 
 test("an event loop that stands still again and again evicts nobody", async () => {
-  await using observed = await observedRouter(cluster, { healthCheck: { interval: "100ms", timeout: "100ms" } });
+  await using observed = await observedRouter(cluster, {
+    healthCheck: { interval: "100ms", timeout: "100ms" },
+  });
   for (let i = 0; i < 20; i++) {
     block(150 + (i % 6) * 50);
     await observed.router.query("select 1");

@@ -19,7 +19,10 @@ afterAll(async () => {
 
 async function setOn(nodes: readonly string[], name: string, value: string | undefined): Promise<void> {
   for (const node of nodes) {
-    await cluster.sql(node, value === undefined ? `alter system reset ${name}` : `alter system set ${name} = '${value}'`);
+    await cluster.sql(
+      node,
+      value === undefined ? `alter system reset ${name}` : `alter system set ${name} = '${value}'`,
+    );
     await cluster.sql(node, "select pg_reload_conf()");
   }
 }
@@ -111,7 +114,9 @@ test("a read that recovery cancels on a replica is run again, unseen by its call
     await Promise.all(running);
     const logs = await Promise.all(cluster.replicas.map((node) => cluster.node(node).logTail(1000)));
     expect(logs.join("\n")).toMatch(/canceling statement due to conflict with recovery/);
-    expect(decisions.some(({ decision }) => decision.kind === "route" && decision.reason === "retry")).toBe(true);
+    expect(decisions.some(({ decision }) => decision.kind === "route" && decision.reason === "retry")).toBe(
+      true,
+    );
     expect(observed.of("evicted")).toEqual([]);
   } finally {
     unsubscribe("fairlead:decision", listen);
@@ -143,7 +148,9 @@ test("own writes are read back while every replica is half a second behind; othe
     const session = router.session();
     await session.write("insert into beats default values");
     await until(async () => {
-      const { rows } = await session.query<{ node: string }>("select current_setting('cluster_name') as node");
+      const { rows } = await session.query<{ node: string }>(
+        "select current_setting('cluster_name') as node",
+      );
       return rows[0]?.node !== "primary";
     }, "a read on a replica");
   } finally {
@@ -197,7 +204,9 @@ describe("router.transaction", () => {
   test("leaves nothing of a committed SET to whoever gets the connection next", async () => {
     await using observed = await observedRouter(cluster, { maxConnections: 1 });
     await observed.router.transaction((tx) => tx.query("set statement_timeout = 4711"));
-    const { rows } = await observed.router.write<{ now: string }>("select current_setting('statement_timeout') as now");
+    const { rows } = await observed.router.write<{ now: string }>(
+      "select current_setting('statement_timeout') as now",
+    );
     expect(rows[0]?.now).toBe("0");
   });
 });
@@ -233,7 +242,9 @@ test("a promoted replica serves no read any more, and leaves with its reason", a
   await pause(500);
   await load.stop();
   expect(observed.of("evicted")).toMatchObject([{ node: "replica-3", reason: "wrong-role" }]);
-  expect((observed.of("evicted")[0]?.at ?? 0) - promotedAt).toBeLessThanOrEqual(observed.budgets.downMs + SLACK_MS);
+  expect((observed.of("evicted")[0]?.at ?? 0) - promotedAt).toBeLessThanOrEqual(
+    observed.budgets.downMs + SLACK_MS,
+  );
   expect(load.failures).toEqual([]);
   const after = load.reads.filter(({ at }) => at > promotedAt + 50);
   expect(after.length).toBeGreaterThan(0);

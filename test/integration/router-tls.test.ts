@@ -49,21 +49,27 @@ describe("a server with TLS", () => {
     expect(await encrypted(router)).toEqual([isEncrypted, isEncrypted]);
   });
 
-  test.each(["require", "verify-ca", "verify-full"] as const)("is verified by its authority with %s", async (sslMode) => {
-    await using router = await open({ sslMode, sslRootCert: cluster.credentials.sslRootCert });
-    expect(await encrypted(router)).toEqual([true, true]);
-    expect(router.status().primary.standing).toBe("up");
-  });
+  test.each(["require", "verify-ca", "verify-full"] as const)(
+    "is verified by its authority with %s",
+    async (sslMode) => {
+      await using router = await open({ sslMode, sslRootCert: cluster.credentials.sslRootCert });
+      expect(await encrypted(router)).toEqual([true, true]);
+      expect(router.status().primary.standing).toBe("up");
+    },
+  );
 
   test.each(["require", "verify-ca", "verify-full"] as const)(
     "that another authority signed is not spoken to with %s, and the error says why",
     async (sslMode) => {
       const { certificate } = createCertificateAuthority(Date.now());
-      const file = join(cluster.directory, "..", `stranger-${process.pid}.crt`);
+      const file = join(cluster.directory, "stranger.crt");
       writeFileSync(file, certificate);
       await using router = await open({ sslMode, sslRootCert: file });
       expect(router.status().primary.standing).not.toBe("up");
-      await expect(router.write("select 1")).rejects.toMatchObject({ code: "NO_PRIMARY", message: expect.stringMatching(/certificate/) });
+      await expect(router.write("select 1")).rejects.toMatchObject({
+        code: "NO_PRIMARY",
+        message: expect.stringMatching(/certificate/),
+      });
     },
   );
 });

@@ -86,6 +86,15 @@ describe("several statements in one text", () => {
     });
     expect(classify(`INSERT INTO t VALUES ${values}(1, 'x'); /* a */ SET ROLE b`).pinsSession).toBe(true);
   });
+
+  test("are taken for granted where there are too many semicolons to look behind each", () => {
+    const values = "(1, 'some; text'), ".repeat(20_000);
+    expect(classify(`INSERT INTO t VALUES ${values}(1, 'x')`)).toMatchObject({
+      target: "primary",
+      certainWrite: true,
+      pinsSession: true,
+    });
+  });
 });
 
 describe("the first word", () => {

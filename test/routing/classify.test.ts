@@ -6,7 +6,8 @@ import type { CatalogueSnapshot } from "../../src/routing/catalogue.ts";
 import { createCatalogue } from "../../src/routing/catalogue.ts";
 import { createClassifier } from "../../src/routing/classify.ts";
 import type { Classifier, ClassifierOptions } from "../../src/routing/classify.ts";
-import type { Parser } from "../../src/routing/parser.ts";
+import { readWith } from "../../src/routing/parser.ts";
+import type { AsideReader, Parser, ReadOutcome } from "../../src/routing/parser.ts";
 import { READING_EXPRESSIONS, WRITING_EXPRESSIONS, statementsAround } from "./sql/combinations.ts";
 import { capturedCatalogue } from "./sql/fixture.ts";
 import { STATEMENTS } from "./sql/statements.ts";
@@ -256,10 +257,126 @@ describe("the cost", () => {
     expect(counted.asked).toBe(1);
   });
 
+  test("statements of one shape are parsed once, hints and values aside", () => {
+    const counted = counting();
+    const shaped = classifierWith({ parser: counted });
+    for (let i = 0; i < 5; i++) {
+      const ids = Array.from({ length: 100 * (i + 1) }, (_, n) => n * i).join(", ");
+      expect(shaped.classify(`SELECT v /* ${i} */ FROM t WHERE id IN (${ids}) LIMIT ${i}`).reason).toBe(
+        "select",
+      );
+    }
+    expect(shaped.classify("/* fairlead: primary */ SELECT v FROM t WHERE id IN (7) LIMIT 1")).toMatchObject({
+      target: "primary",
+      reason: "hint-primary",
+    });
+    expect(counted.asked).toBe(1);
+    expect(shaped.classify("SELECT v FROM t WHERE id IN (rfn(7)) LIMIT 1").reason).toBe("select");
+    expect(counted.asked).toBe(2);
+  });
+
+  test("a long list of ever new values does not push small texts out of the cache", () => {
+    const shaped = classifierWith({ cacheLength: 100_000 });
+    shaped.classify("SELECT 1");
+    const known = shaped.classify("SELECT 1");
+    for (let i = 0; i < 50; i++) shaped.classify(`SELECT 1 IN (${`${i}, `.repeat(2_000)}1)`);
+    expect(shaped.classify("SELECT 1")).toBe(known);
+  });
+
   test("a long text still says what it may leave in the session", () => {
     const padding = `'${"a".repeat(40_000)}'`;
     expect(classifier.classify(`SELECT ${padding}`).pinsSession).toBe(false);
     expect(classifier.classify(`SELECT ${padding}, PG_ADVISORY_LOCK(1)`).pinsSession).toBe(true);
+  });
+});
+
+describe("a statement of more tokens than are parsed at once", () => {
+  const long = (value: number): string => `SELECT ${"id, v, ".repeat(20)} ${value} FROM t`;
+
+  /** Reads when it is told to. */
+  function waiting(): AsideReader & { readonly texts: string[]; readNext(outcome?: ReadOutcome): void } {
+    const texts: string[] = [];
+    const answers: ((outcome: ReadOutcome) => void)[] = [];
+    return {
+      texts,
+      read(text, done) {
+        texts.push(text);
+        answers.push(done);
+        return true;
+      },
+      readNext(outcome) {
+        answers.shift()?.(outcome ?? readWith(parser, texts.at(-answers.length - 1) ?? ""));
+      },
+    };
+  }
+
+  test("goes to the primary until it has been read aside, and is read once", () => {
+    const counted = counting();
+    const aside = waiting();
+    const patient = classifierWith({ parser: counted, aside, maxTokensAtOnce: 50 });
+    for (let i = 0; i < 3; i++) {
+      expect(patient.classify(long(i))).toMatchObject({
+        target: "primary",
+        reason: "not-read-yet",
+        certainWrite: false,
+        mayWrite: true,
+        pinsSession: false,
+      });
+    }
+    expect(aside.texts).toHaveLength(1);
+    aside.readNext();
+    expect(patient.classify(long(9))).toMatchObject({ target: "replica", reason: "select" });
+    expect(patient.classify("SELECT v FROM t")).toMatchObject({ target: "replica" });
+    expect(aside.texts).toHaveLength(1);
+    expect(counted.asked).toBe(1);
+  });
+
+  test("is judged by the catalogue there is when it has been read", () => {
+    const aside = waiting();
+    let current = createCatalogue([], "1");
+    const patient = classifierWith({ aside, catalogue: () => current, maxTokensAtOnce: 50 });
+    patient.classify(long(1));
+    current = catalogue;
+    aside.readNext();
+    expect(patient.classify(long(2)).reason).toBe("select");
+  });
+
+  test("that could not be read is asked for again, or given up when it never will be", () => {
+    const aside = waiting();
+    const patient = classifierWith({ aside, maxTokensAtOnce: 50 });
+    patient.classify(long(1));
+    aside.readNext({ kind: "unavailable" });
+    expect(patient.classify(long(1)).reason).toBe("not-read-yet");
+    expect(aside.texts).toHaveLength(2);
+    aside.readNext({ kind: "overwhelmed" });
+    expect(patient.classify(long(1))).toMatchObject({ target: "primary", reason: "unparsable" });
+    expect(aside.texts).toHaveLength(2);
+  });
+
+  test("is too long where nobody reads it", () => {
+    const alone = classifierWith({ maxTokensAtOnce: 50 });
+    const full = classifierWith({ maxTokensAtOnce: 50, aside: { read: () => false } });
+    expect(alone.classify(long(1))).toMatchObject({ target: "primary", reason: "too-long" });
+    expect(full.classify(long(1))).toMatchObject({ target: "primary", reason: "too-long" });
+  });
+
+  test("still says what it may do to the session and the transaction", () => {
+    const patient = classifierWith({ aside: waiting(), maxTokensAtOnce: 50 });
+    expect(patient.classify(`${long(1)} WHERE pg_advisory_lock(1)`).pinsSession).toBe(true);
+    expect(patient.classify(`${long(1)}; COMMIT`)).toMatchObject({ transaction: { command: "end" } });
+    expect(patient.classify(`${long(1)}; SET ROLE x`).pinsSession).toBe(true);
+    expect(patient.classify(`${long(1)}; SELECT 2`)).toMatchObject({ target: "primary", pinsSession: false });
+    expect(patient.classify(`SELECT '${"x".repeat(5_000)}'; SET ROLE x`)).toMatchObject({
+      pinsSession: true,
+    });
+  });
+
+  test("follows a hint", () => {
+    const patient = classifierWith({ aside: waiting(), maxTokensAtOnce: 50 });
+    expect(patient.classify(`/* fairlead: replica */ ${long(1)}`)).toMatchObject({
+      target: "replica",
+      reason: "hint-replica",
+    });
   });
 });
 

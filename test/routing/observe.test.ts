@@ -183,6 +183,31 @@ describe("the nudge", () => {
     expect(timeline.view.nudgeDue).toBe(true);
   });
 
+  test("is due at once when a replica has all that was flushed, and the rest makes its bound grow", () => {
+    const healthCheck = { intervalMs: 200, timeoutMs: 200 };
+    const timeline = new Timeline({ replicas: { r1: 1 }, healthCheck }).allAt(1_000_000);
+    const due: boolean[] = [];
+    // WAL that nobody commits: it goes on being written, so that the primary never stands still.
+    for (let i = 1; i <= 4; i++) {
+      timeline.after(200).sampled("primary", primarySample(1_000_000 + 800 * i, { flush: 1_000_000 }));
+      timeline.replica("r1", 1_000_000);
+      due.push(timeline.view.nudgeDue);
+    }
+    // What was covered grows older by 200 ms a round; above two intervals it is time. The flushed position proves 600 ms.
+    expect(due).toEqual([false, false, true, true]);
+  });
+
+  test("is not due for a replica that has not got what was flushed", () => {
+    const timeline = new Timeline({ replicas: { r1: 1 } }).allAt(1_000_000);
+    for (let i = 1; i <= 4; i++) {
+      timeline
+        .after(INTERVAL)
+        .primary(1_000_000 + 800 * i)
+        .replica("r1", 1_000_000);
+      expect(timeline.view.nudgeDue).toBe(false);
+    }
+  });
+
   test("comes at most once an interval, also when it does not help", () => {
     const timeline = new Timeline({ replicaLagThresholdMs: 3_600_000 }).allAt(1_000_000);
     const nudges: number[] = [];

@@ -31,7 +31,15 @@ function judge(
     .final(999_999, [...run.writes, ...extraWrites], elsewhere)
     .resources(999_999, { phase: "after-end", serverConnections: none });
   const checked: CheckInput = input(builder, { policy: run.policy, until: 999_999 });
-  const claims = ["weights", "lag-limit", "fallback", "log-once", "no-leak"] as const;
+  const claims = [
+    "weights",
+    "exact-weights",
+    "lag-limit",
+    "fallback",
+    "log-once",
+    "no-leak",
+    "events",
+  ] as const;
   return runCheckers(checkers, checked, claims);
 }
 
@@ -129,6 +137,69 @@ const plants: readonly (readonly [string, string, (run: LegalRun) => Parameters<
       }),
   ],
   [
+    "routing",
+    "a write on a replica",
+    (run) => at(run, (t, b) => b.write({ id: 7_001, at: t, node: "replica-2" })),
+  ],
+  [
+    "routing",
+    "a transaction that moved",
+    (run) =>
+      at(run, (t, b) =>
+        b.transaction({ at: t, evidence: ["replica-1", "replica-2"].map((node) => answeredBy(node, 9_999)) }),
+      ),
+  ],
+  [
+    "primary-protection",
+    "a read on the primary",
+    (run) => at(run, (t, b) => b.read({ at: t, node: "primary", heartbeat: 9_999 })),
+  ],
+  [
+    "recovery",
+    "a replica that never comes back",
+    // Cut for two seconds; from 1,050 ms after the heal on it must have its sixth again.
+    (run) => at(run, (t, b) => readers(cut(t, b), { from: t + 4_000, among: ["replica-1", "replica-2"] })),
+  ],
+  [
+    "recovery",
+    "a herd on the one that returns",
+    (run) => at(run, (t, b) => readers(cut(t, b), { from: t + 2_150, among: ["replica-3"] })),
+  ],
+  [
+    "no-flapping",
+    "a second eviction for one fault",
+    (run) =>
+      at(run, (t, b) => {
+        cut(t, b);
+        for (const ms of [900, 1_300]) {
+          b.tell(t + ms, { kind: "evicted", node: "replica-3", reason: "unreachable", basis: "planted" });
+          b.tell(t + ms + 200, { kind: "readmitted", node: "replica-3" });
+        }
+        return b;
+      }),
+  ],
+  ["view-vs-truth", "a loss that was not noticed", (run) => at(run, cut)],
+  [
+    "view-vs-truth",
+    "a return that was not noticed",
+    (run) =>
+      at(run, (t, b) =>
+        cut(t, b)
+          .tell(t + 900, { kind: "evicted", node: "replica-3", reason: "unreachable", basis: "planted" })
+          .read({ at: t + 9_000, heartbeat: 9_999 }),
+      ),
+  ],
+  [
+    "retry-safety",
+    "an unknown write done twice",
+    (run) => [at(run, (t, b) => b.write({ id: 7_001, at: t, type: "info" }))[0], [[7_001, 2]]],
+  ],
+  [
+    "fairness-live",
+    "a skew",
+    (run) => at(run, (t, b) => readers(b, { from: t, among: ["replica-2", "replica-3"] })),
+  ],
+  [
     "no-leak",
     "a pool that outgrew its size",
     (run) => at(run, (t, b) => b.resources(t, { phase: "running", serverConnections: { "replica-1": 14 } })),
@@ -141,6 +212,27 @@ function at(
 ): [LegalRun] {
   plant(run.calmAt, run.builder);
   return [run];
+}
+
+function answeredBy(node: string, heartbeat: number) {
+  return { node, role: node === "primary" ? "primary" : "replica", heartbeat } as const;
+}
+
+/** Off from `t` + 50 to `t` + 2,000 for certain, seen healed 100 ms later. */
+function cut(t: number, builder: LegalRun["builder"]): LegalRun["builder"] {
+  return builder.fault(faults.appDown("replica-3"), [t, t + 50], [t + 2_000, t + 2_100]);
+}
+
+/** 150 reads, one every 5 ms, shared by some in turn. */
+function readers(
+  builder: LegalRun["builder"],
+  { from, among }: { from: number; among: readonly string[] },
+): LegalRun["builder"] {
+  for (let i = 0; i < 150; i++) {
+    const node = among[i % among.length] as string;
+    builder.read({ at: from + 5 * i, process: 500_000 + i, node, heartbeat: 9_999 });
+  }
+  return builder;
 }
 
 function allDown(t: number, builder: LegalRun["builder"]): LegalRun["builder"] {

@@ -40,6 +40,19 @@ test("what the subject does not claim is not judged", () => {
   expect(runCheckers([weights], nothing, ["weights"]).status).toBe("fail");
 });
 
+test("what is informational counts neither for nor against", () => {
+  const telling = (status: VerdictStatus): Checker => {
+    const silent = checker(status);
+    return { ...silent, check: (given) => ({ ...silent.check(given), informational: true }) };
+  };
+  expect(runCheckers([telling("unknown"), checker("pass")], nothing, []).status).toBe("pass");
+  expect(runCheckers([telling("pass"), checker("unknown")], nothing, []).status).toBe("unknown");
+  expect(runCheckers([telling("pass")], nothing, [])).toMatchObject({
+    status: "unknown",
+    verdicts: [{ status: "pass", informational: true }],
+  });
+});
+
 test.each([
   [["pass", "fail", "unknown"], "fail"],
   [["pass", "unknown", "not-claimed"], "unknown"],
@@ -51,7 +64,17 @@ test.each([
 });
 
 test("every checker finds an empty history unknown, and survives a broken one", () => {
-  const claims = ["weights", "lag-limit", "fallback", "log-once", "no-leak"] as const;
+  const claims = [
+    "weights",
+    "exact-weights",
+    "lag-limit",
+    "fallback",
+    "log-once",
+    "no-leak",
+    "read-your-writes",
+    "monotonic-reads",
+    "events",
+  ] as const;
   for (const { status, evidence, checker } of runCheckers(checkers, nothing, claims).verdicts) {
     expect({ checker, status, evidence }).toEqual({ checker, status: "unknown", evidence: 0 });
   }

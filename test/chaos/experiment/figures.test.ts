@@ -102,7 +102,7 @@ test("staleness is for how long the first heartbeat that a read did not see had 
   expect(measured(history).worstStalenessMs).toBe(600);
 });
 
-test("detection runs from the observed fault to the eviction of what it hit, recovery from the observed heal", () => {
+test("detection runs from the fault's beginning to the eviction of what it hit, recovery from the observed heal", () => {
   const history = new Book()
     .killed(2000, 5000)
     .said(2100, { kind: "evicted", node: "replica-1", reason: "lagging", basis: "other" })
@@ -110,15 +110,15 @@ test("detection runs from the observed fault to the eviction of what it hit, rec
     .said(5300, { kind: "readmitted", node: "replica-2" })
     .said(6300, { kind: "restored", node: "replica-2" })
     .finish();
-  expect(measured(history)).toMatchObject({ detectionMs: 450, recoveryMs: 1300 });
+  expect(measured(history)).toMatchObject({ detectionMs: 480, recoveryMs: 1300 });
 });
 
-test("a router that noticed before the observer did took no time", () => {
+test("a router that noticed before the observer did took what it took", () => {
   const history = new Book()
     .killed(2000, 5000)
     .said(1990, { kind: "evicted", node: "replica-2", reason: "unreachable", basis: "2 probes" })
     .finish();
-  expect(measured(history).detectionMs).toBe(0);
+  expect(measured(history).detectionMs).toBe(20);
 });
 
 test("a router that says nothing has neither figure", () => {

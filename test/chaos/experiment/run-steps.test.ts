@@ -13,7 +13,7 @@ const PAUSE: Fault = { kind: "replay-paused", node: "replica-2" };
 interface Slow {
   readonly injectMs?: number;
   readonly healMs?: number;
-  readonly fails?: "inject" | "heal";
+  readonly fails?: "inject" | "heal" | "tools";
 }
 
 function carryOut(steps: readonly Step[], slow: Slow = {}) {
@@ -33,6 +33,7 @@ function carryOut(steps: readonly Step[], slow: Slow = {}) {
       healAll: () => Promise.resolve(),
       inject: async (fault) => {
         await sleep(clock, slow.injectMs ?? 0);
+        if (slow.fails === "tools") throw new Error("Toxiproxy does not answer");
         if (slow.fails === "inject") throw new FaultNotObserved(fault, "inject", "it still answers");
         const heal = async (): Promise<void> => {
           await sleep(clock, slow.healMs ?? 0);
@@ -89,6 +90,12 @@ test("a heal that nobody saw is told as well", async () => {
   await clock.advance(1000);
   expect(await done).toEqual(["heal of node-killed was not observed: it does not answer"]);
   expect(recorder.finish()).toMatchObject([{ observedAt: 0 }, { phase: "heal", observedAt: null }]);
+});
+
+test("tools that are gone end the run: what follows is no fault of the subject", async () => {
+  const { clock, done } = carryOut([{ kind: "fault", atMs: 0, forMs: 100, fault: KILL }], { fails: "tools" });
+  await clock.advance(1000);
+  await expect(done).rejects.toThrow("Toxiproxy does not answer");
 });
 
 test("writers are quiet from one time to the other", async () => {
