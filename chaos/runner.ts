@@ -117,7 +117,9 @@ async function perform(scenario: Scenario, options: ScenarioOptions): Promise<Sc
         },
         claims,
       )
-    : { status: "unknown" as const, verdicts: [] };
+    : run.startVerdict === undefined
+      ? { status: "unknown" as const, verdicts: [] }
+      : { status: "fail" as const, verdicts: [run.startVerdict] };
   const result: ScenarioResult = {
     scenario: scenario.name,
     title: scenario.title,
@@ -189,6 +191,8 @@ class Run {
   readonly troubles: string[] = [];
   readonly measured = { from: 0, until: 0 };
   claims: readonly Claim[] = [];
+  /** What there is to say of a subject that had to start under faults and did not. */
+  startVerdict: Verdict | undefined;
   /** Whether the workload ran to its end: half a history says nothing about what never came. */
   isJudgeable = false;
   readonly #scenario: Scenario;
@@ -274,7 +278,7 @@ class Run {
     try {
       const stepsOptions = this.#stepsOptions(host, heartbeat);
       const early = await injectEarly(this.#schedule.steps, stepsOptions);
-      await this.#unlessEnded(host.connect());
+      await this.#connect(host, early);
       await this.#steadyState(host);
       await this.#faults(host, stepsOptions, early);
     } finally {
@@ -289,6 +293,28 @@ class Run {
     const { cluster, rig } = this.#options.world;
     for (const statement of createTables(rig.user)) await cluster.sql(cluster.primary, statement);
     await cluster.settled(SETTLE_TIMEOUT_MS);
+  }
+
+  /** Without a fault nobody knows whose fault it is that a subject does not start; under one, that is what it had to do. */
+  async #connect(host: SubjectHost, early: EarlyFaults): Promise<void> {
+    try {
+      await this.#unlessEnded(host.connect());
+    } catch (error) {
+      if (early.size > 0 && error instanceof SubjectFailed) {
+        const on = [...early.keys()].flatMap((step) =>
+          step.kind === "fault" ? [describeFault(step.fault)] : [],
+        );
+        this.startVerdict = {
+          checker: "start",
+          status: "fail",
+          summary: `under ${on.join(", ")}: ${messageOf(error)}`,
+          evidence: 1,
+          figures: {},
+          proof: [],
+        };
+      }
+      throw error;
+    }
   }
 
   async #steadyState(host: SubjectHost): Promise<void> {

@@ -24,74 +24,84 @@ export const liveness: Checker = {
   check(input) {
     const { history, until } = input;
     const truth = deriveTruth(input);
-    const calm = calmAfter(truth, until);
-    const well = [...truth.replicas.values()].filter((replica) => !isDisturbed(replica, calm.from, until));
+    const from = calmFrom(truth, until);
+    const well = [...truth.replicas.values()].filter((replica) => !isDisturbed(replica, from, until));
     const ownWrites = new OwnWrites(input, truth);
-    const violations = new Violations();
-    const byNode = new Map<string, number>();
-    const tally = { reads: 0, answered: 0, onPrimary: 0 };
+    const judge = new Judge(well.map(({ name }) => name));
     forEachOperation(history, (invoke, completion) => {
       ownWrites.note(invoke, completion);
-      if (invoke.f !== "read" || invoke.at < calm.from || invoke.at > until || well.length === 0) return;
-      judgeRead(invoke, completion);
+      if (invoke.f !== "read" || invoke.at < from || invoke.at > until || well.length === 0) return;
+      judge.read(invoke, completion, ownWrites.isRecentFor(invoke));
     });
-    concludeShares();
+    judge.conclude(input);
+    const { violations, reads, answered, onPrimary } = judge;
+    const calmMs = Math.max(0, until - from);
     return verdictOf({
       checker: liveness.name,
       violations,
-      evidence: tally.reads,
-      figures: { ...tally, wellReplicas: well.length, calmMs: Math.max(0, until - calm.from) },
-      held: `in the ${ms(until - calm.from)} after everybody well was due back, ${tally.answered} reads were answered, ${tally.onPrimary} by the primary for a reason; ${well.length} replicas were well and each took part`,
+      evidence: reads,
+      figures: { reads, answered, onPrimary, wellReplicas: well.length, calmMs },
+      held: `in the ${ms(calmMs)} after whoever was well was due back, ${answered} reads were answered, ${onPrimary} of them by the primary because their session had just written; well were ${well.length} replicas, and each took part`,
       nothing: "nobody was certainly well for long enough at the end, or nothing was read then",
       doubts: doubtsOf(truth),
     });
-
-    function judgeRead(invoke: Invoke, completion: Completion | undefined): void {
-      tally.reads++;
-      const proof = [invoke.index, ...(completion === undefined ? [] : [completion.index])];
-      if (completion?.type !== "ok") {
-        const code = completion?.error?.code ?? "never answered";
-        violations.add(proof, () => `read ${invoke.index} failed (${code}) when all was over`);
-        return;
-      }
-      tally.answered++;
-      const served = completion.evidence?.[0];
-      if (served === undefined) return;
-      byNode.set(served.node, (byNode.get(served.node) ?? 0) + 1);
-      if (served.role !== "primary") return;
-      tally.onPrimary++;
-      if (ownWrites.isRecentFor(invoke)) return;
-      violations.add(
-        proof,
-        () => `read ${invoke.index} still went to ${served.node} although ${well[0]?.name} was well again`,
-      );
-    }
-
-    function concludeShares(): void {
-      const weights = new Map(input.policy.replicas.map(({ name, weight }) => [name, weight]));
-      const all = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
-      for (const { name } of well) {
-        // The least it can be due: the others may have been well too.
-        const due = (tally.answered * (weights.get(name) ?? 0)) / all;
-        if (due < MIN_EXPECTED || (byNode.get(name) ?? 0) > 0) continue;
-        violations.add(
-          [],
-          () => `${name} answered none of ${tally.answered} reads although it was well again`,
-        );
-      }
-    }
   },
 };
 
+class Judge {
+  readonly violations: Violations = new Violations();
+  reads = 0;
+  answered = 0;
+  onPrimary = 0;
+  readonly #well: readonly string[];
+  readonly #byNode = new Map<string, number>();
+
+  constructor(well: readonly string[]) {
+    this.#well = well;
+  }
+
+  read(invoke: Invoke, completion: Completion | undefined, followsOwnWrite: boolean): void {
+    this.reads++;
+    const proof = [invoke.index, ...(completion === undefined ? [] : [completion.index])];
+    if (completion?.type !== "ok") {
+      const code = completion?.error?.code ?? "never answered";
+      this.violations.add(proof, () => `read ${invoke.index} failed (${code}) when all was over`);
+      return;
+    }
+    this.answered++;
+    const served = completion.evidence?.[0];
+    if (served === undefined) return;
+    this.#byNode.set(served.node, (this.#byNode.get(served.node) ?? 0) + 1);
+    if (served.role !== "primary") return;
+    this.onPrimary++;
+    if (followsOwnWrite) return;
+    this.violations.add(
+      proof,
+      () =>
+        `read ${invoke.index} still went to ${served.node} although ${this.#well.join(", ")} was well again`,
+    );
+  }
+
+  conclude({ policy }: CheckInput): void {
+    const all = policy.replicas.reduce((sum, { weight }) => sum + weight, 0);
+    for (const { name, weight } of policy.replicas) {
+      if (!this.#well.includes(name) || (this.#byNode.get(name) ?? 0) > 0) continue;
+      // The least it can be due: the others may have been well too.
+      if ((this.answered * weight) / all < MIN_EXPECTED) continue;
+      this.violations.add([], () => `${name} answered none of ${this.answered} reads although it was well`);
+    }
+  }
+}
+
 /** From when on nothing changes any more, and whoever is well has had its time to return. */
-function calmAfter({ faults, primary, replicas }: Truth, until: number): { readonly from: number } {
+function calmFrom({ faults, primary, replicas }: Truth, until: number): number {
   const changes = faults.flatMap(({ possibly, certainly }) =>
     [possibly.to, certainly?.from ?? Infinity].filter((at) => at !== Infinity),
   );
   const returns = [primary, ...replicas.values()].flatMap(({ unsettled }) =>
     unsettled.map(({ to }) => to).filter((at) => at <= until),
   );
-  return { from: Math.max(0, ...changes, ...returns) };
+  return Math.max(0, ...changes, ...returns);
 }
 
 function isDisturbed({ unsettled }: NodeTruth, from: number, to: number): boolean {

@@ -5,9 +5,8 @@
  */
 import { budgets } from "../../src/config/budgets.ts";
 import { faultTarget } from "../faults/fault.ts";
-import type { FaultKind } from "../faults/fault.ts";
 import type { FaultWindow } from "../history/fault-windows.ts";
-import { union } from "../history/intervals.ts";
+import { touches, union } from "../history/intervals.ts";
 import type { Interval } from "../history/intervals.ts";
 import type { Testimony } from "../history/operation.ts";
 import { deriveTruth } from "../history/truth.ts";
@@ -105,7 +104,7 @@ function illnessesOf(node: NodeTruth, input: CheckInput, truth: Truth): readonly
   let wellFrom = -Infinity;
   for (const { from, to } of ill) {
     const causes = own.filter(({ possibly }) => possibly.from <= to && possibly.to >= from);
-    const allowed = causes.reduce((sum, window) => sum + evictionsExplainedBy(window, input), 0);
+    const allowed = causes.reduce((sum, window) => sum + evictionsExplainedBy(window, node, input), 0);
     illnesses.push({ from: wellFrom, to: justBefore(from), allowed: 0, faults: [] });
     illnesses.push({ from, to, allowed, faults: causes.map(({ index }) => index) });
     wellFrom = justAfter(to);
@@ -114,26 +113,40 @@ function illnessesOf(node: NodeTruth, input: CheckInput, truth: Truth): readonly
 }
 
 /** On the node itself or on one of its links; or a primary that stood still, after which somebody may be behind. */
-function hits({ fault }: FaultWindow, name: string, primary: string): boolean {
-  const target = faultTarget(fault);
-  const node = target.slice(target.indexOf(":") + 1);
-  const standsStill = fault.kind === "node-killed" || fault.kind === "node-frozen";
+function hits(window: FaultWindow, name: string, primary: string): boolean {
+  const node = targetOf(window);
+  const standsStill = window.fault.kind === "node-killed" || window.fault.kind === "node-frozen";
   return node === name || (standsStill && node === primary);
 }
 
-/** Through them some probes may come in time and others not. */
-const VAGUE: ReadonlySet<FaultKind> = new Set(["link-latency", "link-bandwidth", "postmaster-frozen"]);
+function targetOf({ fault }: FaultWindow): string {
+  const target = faultTarget(fault);
+  return target.slice(target.indexOf(":") + 1);
+}
 
-/** One; and one more for each doubling of the wait that fits into the time in which nobody can say whether it is on. */
-function evictionsExplainedBy(window: FaultWindow, { policy, until }: CheckInput): number {
-  const { possibly, certainly, healing, fault } = window;
+/** One; and one more for each doubling of the wait that fits into the time in which nobody can say whether it is ill. */
+function evictionsExplainedBy(
+  window: FaultWindow,
+  node: NodeTruth,
+  { policy, primary, until }: CheckInput,
+): number {
+  const { possibly, certainly, healing } = window;
   const end = Math.min(possibly.to, until);
-  const isVague = certainly === undefined || VAGUE.has(fault.kind);
-  const doubtMs = isVague
-    ? end - possibly.from
-    : certainly.from - possibly.from + (healing === undefined ? 0 : Math.min(healing.to, end) - healing.from);
+  // Of a dead primary the replicas are certainly not ill: they may only be behind once.
+  const isCertain =
+    certainly !== undefined && (isCertainlyIll(node, certainly) || targetOf(window) === primary);
+  const doubtMs = isCertain
+    ? certainly.from - possibly.from + (healing === undefined ? 0 : Math.min(healing.to, end) - healing.from)
+    : end - possibly.from;
   const firstWaitMs = policy.healthCheck.rise * policy.healthCheck.intervalMs;
   return 1 + Math.max(0, Math.floor(Math.log2(1 + doubtMs / firstWaitMs)));
+}
+
+function isCertainlyIll(
+  { certainlyUnreachable, certainlyHalted }: NodeTruth,
+  { from, to }: Interval,
+): boolean {
+  return touches(certainlyUnreachable, from, to) || touches(certainlyHalted, from, to);
 }
 
 function transitionsOf(testimony: readonly Testimony[], node: string): readonly Testimony[] {

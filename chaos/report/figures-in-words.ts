@@ -9,7 +9,7 @@ export const STATUS_WORD: Readonly<Record<ScenarioStatus, string>> = {
   skipped: "skipped",
 };
 
-export const VERDICT_MARK: Readonly<Record<VerdictStatus, string>> = {
+const VERDICT_MARK: Readonly<Record<VerdictStatus, string>> = {
   pass: "✓",
   fail: "✗",
   unknown: "?",
@@ -70,6 +70,19 @@ export function nodesOf(results: readonly ScenarioResult[]): string[] {
 export function checkersOf(results: readonly ScenarioResult[]): string[] {
   return [...new Set(results.flatMap((result) => result.verdicts.map((verdict) => verdict.checker)))];
 }
+
+/** `✓`, or `(✗)` for what is told for information only. */
+export function markOf({ status, informational }: Verdict): string {
+  return informational === true ? `(${VERDICT_MARK[status]})` : VERDICT_MARK[status];
+}
+
+export const MARK_LEGEND: readonly string[] = [
+  "✓ held",
+  "✗ fell",
+  "? could not be judged",
+  "– not claimed",
+  "( ) for information",
+];
 
 export function verdictOf(result: ScenarioResult, checker: string): Verdict | undefined {
   return result.verdicts.find((verdict) => verdict.checker === checker);

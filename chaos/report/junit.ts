@@ -66,15 +66,19 @@ function casesOf(result: ScenarioResult): string[] {
   if (result.status === "skipped")
     return [caseOf(result, "scenario", tag("skipped", result.reason ?? "", ""))];
   const verdicts = result.verdicts.map((verdict) => verdictCase(result, verdict));
-  const says = result.verdicts.some(({ status }) => status === "fail" || status === "unknown");
-  const reason = ownReason(result) ?? (says || result.status === "pass" ? undefined : "it could not be judged");
+  const says = result.verdicts.some(
+    ({ status, informational }) => informational !== true && (status === "fail" || status === "unknown"),
+  );
+  const reason =
+    ownReason(result) ?? (says || result.status === "pass" ? undefined : "it could not be judged");
   if (reason === undefined) return verdicts;
   return [...verdicts, caseOf(result, "scenario", tag("error", reason, `again: ${result.reproduce}`))];
 }
 
 function verdictCase(result: ScenarioResult, { checker, status, summary, informational }: Verdict): string {
   const details = [...result.proof, `again: ${result.reproduce}`].join("\n");
-  if (informational === true && status !== "pass") return caseOf(result, checker, tag("skipped", summary, ""));
+  if (informational === true && status !== "pass")
+    return caseOf(result, checker, tag("skipped", summary, ""));
   switch (status) {
     case "pass":
       return caseOf(result, checker, "");

@@ -2,11 +2,12 @@
 import {
   FIGURE_HEAD,
   FIGURE_LEGEND,
+  MARK_LEGEND,
   STATUS_WORD,
-  VERDICT_MARK,
   checkersOf,
   duration,
   figureCells,
+  markOf,
   nodesOf,
   ownReason,
   verdictOf,
@@ -35,6 +36,7 @@ export function markdownReport(report: RunReport): string {
     `- Policy: ${escaped(policyInWords(report.policy))}`,
     `- Budgets: ${escaped(budgetsInWords(report.policy))}`,
     `- ${FIGURE_LEGEND}`,
+    `- ${MARK_LEGEND.join(", ")}`,
     "",
   ].join("\n");
 }
@@ -65,7 +67,7 @@ function checkTable(results: readonly ScenarioResult[]): string[] {
         escaped(result.scenario),
         ...checkers.map((checker) => {
           const verdict = verdictOf(result, checker);
-          return verdict === undefined ? "" : VERDICT_MARK[verdict.status];
+          return verdict === undefined ? "" : markOf(verdict);
         }),
       ]),
     ),
@@ -78,7 +80,7 @@ function failureSection(result: ScenarioResult): string[] {
   const reason = ownReason(result);
   const said = result.verdicts
     .filter(({ status }) => status === "fail" || status === "unknown")
-    .map((verdict) => `- ${VERDICT_MARK[verdict.status]} **${escaped(verdict.checker)}**: ${escaped(verdict.summary)}`);
+    .map((verdict) => `- ${markOf(verdict)} **${escaped(verdict.checker)}**: ${escaped(verdict.summary)}`);
   return [
     `#### ${escaped(result.scenario)}: ${STATUS_WORD[result.status]}`,
     "",

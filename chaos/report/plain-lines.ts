@@ -36,10 +36,12 @@ export class PlainLines implements ProgressView {
   end(): void {}
 }
 
-/** `replica-killed held (6 of 6 checks, 6.20 s)`; what is not claimed is no check. */
+/** `replica-killed held (6 of 6 checks, 6.20 s)`; what is not claimed, or for information only, is no check. */
 export function resultLine(result: ScenarioResult): string {
   const { scenario, status, verdicts, reason, tookMs } = result;
-  const judged = verdicts.filter((verdict) => verdict.status !== "not-claimed");
+  const judged = verdicts.filter(
+    (verdict) => verdict.status !== "not-claimed" && verdict.informational !== true,
+  );
   const held = judged.filter((verdict) => verdict.status === "pass").length;
   const checks = judged.length === 0 ? [] : [`${held} of ${judged.length} checks`];
   const fallen = judged.filter((verdict) => verdict.status === "fail").map(({ checker }) => checker);

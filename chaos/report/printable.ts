@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from "node:util";
 /** Without escape sequences; line breaks and other control characters become one space. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text)
-    .toWellFormed()
+    .replaceAll(/\p{Cs}/gu, "\u{FFFD}")
     .replaceAll(/ *[\p{Cc}\u{2028}\u{2029}]+ */gu, " ")
     .trim();
 }

@@ -12,9 +12,17 @@ const verdict = z
     checker: words("Which invariant"),
     status: z.enum(["pass", "fail", "unknown", "not-claimed"]),
     summary: words("One sentence with the figures"),
-    evidence: count("How many operations, windows or transitions were judged; none makes the verdict unknown"),
+    evidence: count(
+      "How many operations, windows or transitions were judged; none makes the verdict unknown",
+    ),
     figures: z.record(z.string(), z.number()).describe("Named figures, the unit last in the name"),
-    proof: z.array(z.int().min(0)).describe("Indexes into the history of the operations that prove a failure"),
+    proof: z
+      .array(z.int().min(0))
+      .describe("Indexes into the history of the operations that prove a failure"),
+    informational: z
+      .literal(true)
+      .exactOptional()
+      .describe("Only tells: it counts neither for nor against the scenario"),
   })
   .describe("What one checker found");
 
@@ -39,7 +47,9 @@ const figures = z
     detectionMs: milliseconds("From a fault's beginning to the eviction of what it hit").exactOptional(),
     recoveryMs: milliseconds("From an observed heal to the full share").exactOptional(),
     worstStalenessMs: milliseconds("How old, at least, the oldest data was that a read gave"),
-    shares: z.record(z.string(), z.number().min(0).max(1)).describe("Reads answered by each node, as a share of all"),
+    shares: z
+      .record(z.string(), z.number().min(0).max(1))
+      .describe("Reads answered by each node, as a share of all"),
   })
   .describe("Absent when nothing ran");
 
@@ -49,7 +59,10 @@ const scenario = z
     title: words("What it shows"),
     status: z.enum(["pass", "fail", "unknown", "skipped"]),
     reason: words("Why it was skipped or could not be judged").exactOptional(),
-    seed: z.int().min(0).max(2 ** 32 - 1),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1),
     tookMs: milliseconds("From its start to its verdict"),
     verdicts: z.array(verdict),
     faults: z.array(fault),
@@ -66,12 +79,20 @@ export const runReportSchema: z.ZodType<RunReport> = z
     tool: z.strictObject({ name: z.literal("fairlead"), version: z.string() }),
     startedAt: z.iso.datetime(),
     tookMs: milliseconds("From the start of the world to the last verdict"),
-    seed: z.int().min(0).max(2 ** 32 - 1),
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1),
     subject: words("The router under test"),
-    world: z.object({ kind: z.string() }).catchall(stringOrNumber).describe("Where it ran, and with what versions"),
+    world: z
+      .object({ kind: z.string() })
+      .catchall(stringOrNumber)
+      .describe("Where it ran, and with what versions"),
     policy: z.record(z.string(), stringOrNumber).describe("Thresholds, intervals and budgets it ran under"),
     scenarios: z.array(scenario),
-    status: z.enum(["pass", "fail", "unknown"]).describe("fail beats unknown beats pass; nothing judged is unknown"),
+    status: z
+      .enum(["pass", "fail", "unknown"])
+      .describe("fail beats unknown beats pass; nothing judged is unknown"),
   })
   .describe("What `fairlead chaos --json` writes");
 

@@ -3,11 +3,12 @@ import { styleText } from "node:util";
 import {
   FIGURE_HEAD,
   FIGURE_LEGEND,
+  MARK_LEGEND,
   STATUS_WORD,
-  VERDICT_MARK,
   checkersOf,
   duration,
   figureCells,
+  markOf,
   nodesOf,
   ownReason,
   verdictOf,
@@ -60,22 +61,21 @@ function checkLines({ scenarios }: RunReport, options: TerminalOptions): string[
   if (checkers.length === 0) return [];
   const rows = scenarios.map((result) => [
     result.scenario,
-    ...checkers.map((checker) => markOf(result, checker)),
+    ...checkers.map((checker) => cellOf(result, checker)),
   ]);
   const table = alignColumns([["scenario", ...checkers], ...rows]);
-  const marks = ["✓ held", "✗ fell", "? could not be judged", "– not claimed"];
-  const legend = wrapWords(marks, { ...wrapping(options), indent: "", separator: "   " });
+  const legend = wrapWords(MARK_LEGEND, { ...wrapping(options), indent: "", separator: "   " });
   if (fits(table, options)) return ["", ...painted(table, scenarios, options), ...legend];
   const records = scenarios.map((result) => {
-    const words = result.verdicts.map(({ checker }) => `${markOf(result, checker)} ${checker}`);
+    const words = result.verdicts.map((verdict) => `${markOf(verdict)} ${verdict.checker}`);
     return paint(result.status, options, wrapWords([`${result.scenario}:`, ...words], wrapping(options)));
   });
   return ["", ...records.flat(), ...legend];
 }
 
-function markOf(result: ScenarioResult, checker: string): string {
+function cellOf(result: ScenarioResult, checker: string): string {
   const verdict = verdictOf(result, checker);
-  return verdict === undefined ? "" : VERDICT_MARK[verdict.status];
+  return verdict === undefined ? "" : markOf(verdict);
 }
 
 function failureLines(result: ScenarioResult, options: TerminalOptions): string[] {
@@ -84,7 +84,7 @@ function failureLines(result: ScenarioResult, options: TerminalOptions): string[
   const reasons = reason === undefined ? [] : [reason];
   const said = result.verdicts
     .filter((verdict) => verdict.status === "fail" || verdict.status === "unknown")
-    .map((verdict) => `${VERDICT_MARK[verdict.status]} ${verdict.checker}: ${verdict.summary}`);
+    .map((verdict) => `${markOf(verdict)} ${verdict.checker}: ${verdict.summary}`);
   const isSkipped = result.status === "skipped";
   return [
     "",

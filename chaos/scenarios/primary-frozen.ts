@@ -17,7 +17,7 @@ export const primaryFrozen: Scenario = {
   extended: true,
   needs: ["node-frozen"],
   schedule: ({ policy, primary }) => {
-    const { calmMs, downMs, catchUpAndReturnMs } = timingOf(policy);
+    const { calmMs, downMs } = timingOf(policy);
     const threshold = policy.replicaLagThresholdMs;
     return {
       steps: [
@@ -29,7 +29,8 @@ export const primaryFrozen: Scenario = {
           fault: { kind: "node-frozen", node: primary },
         },
       ],
-      watchMs: catchUpAndReturnMs,
+      // A primary is back with its first answer: it has no share to be led up to.
+      watchMs: downMs,
     };
   },
   checkers: [

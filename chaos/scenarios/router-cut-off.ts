@@ -16,7 +16,7 @@ export const routerCutOff: Scenario = {
   extended: true,
   needs: ["link-black-hole"],
   schedule: ({ policy, primary }) => {
-    const { calmMs, downMs, returnMs } = timingOf(policy);
+    const { calmMs, downMs } = timingOf(policy);
     const threshold = policy.replicaLagThresholdMs;
     return {
       steps: [
@@ -28,7 +28,8 @@ export const routerCutOff: Scenario = {
           fault: { kind: "link-black-hole", link: `app:${primary}` },
         },
       ],
-      watchMs: returnMs,
+      // A primary is back with its first answer: it has no share to be led up to.
+      watchMs: downMs,
     };
   },
   checkers: [

@@ -19,7 +19,7 @@ import { timingOf } from "./timing.ts";
 
 type FaultOn = (node: string, policy: RouterConfig) => Fault;
 
-/** What can befall a replica, its link to the application, and its link to the primary. */
+/** What can befall a replica, and its link to the application. */
 const ON_REPLICA: readonly FaultOn[] = [
   (node) => ({ kind: "node-killed", node }),
   (node) => ({ kind: "link-down", link: `app:${node}` }),
@@ -31,12 +31,17 @@ const ON_REPLICA: readonly FaultOn[] = [
     direction: "both",
   }),
   (node) => ({ kind: "replay-paused", node }),
+];
+
+/** What can befall its link to the primary. Nothing runs through it, so that nobody could see it, while that is dead. */
+const ON_REPLICATION: readonly FaultOn[] = [
   (node) => ({ kind: "link-down", link: `replication:${node}` }),
   (node) => ({ kind: "link-black-hole", link: `replication:${node}` }),
 ];
 
+const PRIMARY_KILLED: FaultOn = (node) => ({ kind: "node-killed", node });
+
 const ON_PRIMARY: readonly FaultOn[] = [
-  (node) => ({ kind: "node-killed", node }),
   (node) => ({ kind: "link-down", link: `app:${node}` }),
   (node) => ({ kind: "link-black-hole", link: `app:${node}` }),
   (node) => ({ kind: "write-transaction-open", node }),
@@ -70,10 +75,11 @@ export const storm: Scenario = {
   schedule: ({ policy, primary, replicas, prng }) => {
     const { calmMs, catchUpAndReturnMs } = timingOf(policy);
     const survivor = prng.pick(replicas);
-    const drawReplicaFault = swarm(ON_REPLICA, prng);
-    const drawPrimaryFault = swarm(ON_PRIMARY, prng);
+    const primaryDies = prng.chance(2);
+    const drawReplicaFault = swarm(primaryDies ? ON_REPLICA : [...ON_REPLICA, ...ON_REPLICATION], prng);
+    const drawPrimaryFault = swarm(primaryDies ? [PRIMARY_KILLED, ...ON_PRIMARY] : ON_PRIMARY, prng);
     // Long enough to be noticed in half of the cases, and over within the storm.
-    const longestMs = 2 * budgets(policy).downMs;
+    const longestMs = 1.5 * budgets(policy).downMs;
     const steps = [primary, ...replicas].flatMap((node): Step[] => {
       const draw = node === primary ? drawPrimaryFault : drawReplicaFault;
       const survives = node === primary || node === survivor;
@@ -89,7 +95,9 @@ export const storm: Scenario = {
         };
       });
     });
-    return { steps, watchMs: catchUpAndReturnMs };
+    // Who fell ill twice may be kept out for longer the second time.
+    const { rise, intervalMs } = policy.healthCheck;
+    return { steps, watchMs: catchUpAndReturnMs + FAULTS_PER_NODE * rise * intervalMs };
   },
   checkers: [availability, liveness, routing, writeSafety, boundedStaleness, noFalseEviction, noLeak],
 };

@@ -46,7 +46,8 @@ class ThreadHost implements SubjectHost {
       stderr: onOutput !== undefined,
     });
     if (onOutput !== undefined) {
-      for (const input of [this.#worker.stdout, this.#worker.stderr]) createInterface({ input }).on("line", onOutput);
+      for (const input of [this.#worker.stdout, this.#worker.stderr])
+        createInterface({ input }).on("line", onOutput);
     }
     this.#worker.on("message", (report: Report) => this.#take(report));
     this.#worker.on("error", (error) =>

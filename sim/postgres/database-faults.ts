@@ -46,9 +46,10 @@ function replayPaused({ estate, node }: Target): FaultProcedure {
       await replica.query("SELECT pg_wal_replay_pause()");
     },
     async observeOn(watch) {
-      await using replica = await estate.connect(node);
-      await using primary = await estate.connect(estate.leaderOf(node));
       await watch.until(async () => {
+        // Anew each time: either server may go and come back meanwhile.
+        await using replica = await estate.connect(node);
+        await using primary = await estate.connect(estate.leaderOf(node));
         // The mark also wakes the replay, which looks at the request only then.
         const mark = await emitMark(primary);
         const state = await pauseState(replica);

@@ -82,7 +82,7 @@ async function choosePolicy(flags: ExperimentFlags): Promise<Pick<Experiment, "p
   const replicas = config.replicas.length;
   if (replicas === 0) {
     throw new UsageError(
-      `${flags.config} names no replicas: there is nothing to split reads over, so nothing to test`,
+      `${flags.config} gives no replica to read from, so there is nothing to test: name some in db.readReplicas, with db.enableReadWriteSeparation: true`,
     );
   }
   if (replicas > MOST_REPLICAS) {

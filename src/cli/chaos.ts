@@ -42,7 +42,7 @@ export async function runChaos(flags: ChaosFlags, names: readonly string[], io: 
   requireHarness({ pgBin: flags.pgBin, links: true, tinybench: false });
   const world = await worldOptions(flags);
   const seed = flags.seed ?? drawSeed();
-  const directory = await openRunDirectory(flags.out, seed);
+  const directory = await openRunDirectory({ out: flags.out, seed });
   try {
     await checkOutputs({ json: flags.json, junit: flags.junit, markdown: flags.markdown });
     return exitCode(await run({ flags, io, experiment, world, seed, directory }));
@@ -54,7 +54,8 @@ export async function runChaos(flags: ChaosFlags, names: readonly string[], io: 
 
 async function listScenarios(io: Io): Promise<number> {
   const { scenarios } = await import("../../chaos/scenarios/index.ts");
-  for (const { name, title } of scenarios) io.stdout(`${name.padEnd(20)} ${title}`);
+  const width = Math.max(...scenarios.map(({ name }) => name.length));
+  for (const { name, title } of scenarios) io.stdout(`${name.padEnd(width)}  ${title}`);
   return EXIT.held;
 }
 

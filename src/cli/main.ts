@@ -1,12 +1,8 @@
-/** Runs one command line and ends the process with its exit code. Whatever goes wrong is told in one line, never as a stack trace. */
-import { stripVTControlCharacters } from "node:util";
-import { run } from "@stricli/core";
-import type { StricliProcess } from "@stricli/core";
-import { RouterError } from "../errors.ts";
+/** One command line as a process: signals, streams, and the end with its exit code. */
 import { systemClock } from "../runtime/clock.ts";
-import { app } from "./app.ts";
-import { EXIT, UsageError } from "./io.ts";
+import { EXIT } from "./io.ts";
 import type { Io, Screen } from "./io.ts";
+import { runCommandLine } from "./run-command-line.ts";
 
 /** How long cleaning up may take after Ctrl-C before we go without it: whatever runs then is ended by its own lease. */
 const CLEAN_UP_TIMEOUT_MS = 10_000;
@@ -23,22 +19,7 @@ export async function main(args: readonly string[]): Promise<void> {
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
-  const io = openIo(interrupt.signal);
-  let exitCode: number = EXIT.held;
-  const scanned: StricliProcess = { stdout: process.stdout, stderr: process.stderr, env: process.env };
-  await run(app, args, {
-    process: scanned,
-    io,
-    finish: (code: number) => {
-      exitCode = code;
-    },
-    fail: (error: unknown) => {
-      io.stderr(`fairlead: ${describe(error, io)}`);
-      exitCode = interrupt.signal.aborted ? EXIT.interrupted : exitCodeOf(error);
-    },
-  });
-  // stricli speaks of its own usage errors in negative numbers.
-  if (Number(scanned.exitCode ?? 0) < 0) exitCode = EXIT.usage;
+  const exitCode = await runCommandLine(args, openIo(interrupt.signal));
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   // All is disposed of by now; a deadline of something given up on the way must not hold the terminal.
   process.exit(exitCode);
@@ -86,18 +67,4 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
     if (stream.destroyed || stream.writableEnded) resolve();
     else stream.write("", () => resolve());
   });
-}
-
-function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof RouterError && error.code === "CONFIG_INVALID") return EXIT.usage;
-  return EXIT.unknown;
-}
-
-function describe(error: unknown, io: Io): string {
-  if (!(error instanceof Error)) return String(error);
-  const isOurs = error instanceof UsageError || error instanceof RouterError;
-  const text = isOurs || io.env["FAIRLEAD_DEBUG"] === undefined ? error.message : (error.stack ?? error.message);
-  // Several config problems are several lines; what a program left at the end, or painted, is not passed on.
-  return stripVTControlCharacters(text).trim() || error.name;
 }

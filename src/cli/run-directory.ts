@@ -17,10 +17,19 @@ export interface RunDirectory {
   settle(): Promise<boolean>;
 }
 
+export interface RunDirectoryOptions {
+  /** The folder that `--out` names. Default: a new one among the others. */
+  readonly out?: string | undefined;
+  readonly seed: number;
+  /** Where the others are. Default: `.fairlead/runs` in the working directory. */
+  readonly runs?: string;
+}
+
 /** @throws UsageError when the folder cannot be made, or `--out` names one that is not empty */
-export async function openRunDirectory(out: string | undefined, seed: number): Promise<RunDirectory> {
+export async function openRunDirectory(options: RunDirectoryOptions): Promise<RunDirectory> {
+  const { out, seed, runs = RUNS } = options;
   try {
-    return out === undefined ? await nextRun(seed) : await named(out);
+    return out === undefined ? await nextRun(runs, seed) : await named(out);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -40,16 +49,16 @@ async function named(path: string): Promise<RunDirectory> {
   };
 }
 
-async function nextRun(seed: number): Promise<RunDirectory> {
+async function nextRun(runs: string, seed: number): Promise<RunDirectory> {
   const time = new Date(systemClock.wallTime()).toISOString().replaceAll(/[-:]|\.\d+/g, "");
-  await makeFolder(RUNS);
-  const path = await makeUnused(join(RUNS, `${time}-${seed}`));
+  await makeFolder(runs);
+  const path = await makeUnused(join(runs, `${time}-${seed}`));
   return {
     path,
     settle: async () => {
       if (await removeIfEmpty(path)) return false;
-      await pointLatestAt(path);
-      await keepNewest();
+      await pointLatestAt(runs, path);
+      await keepNewest(runs);
       return true;
     },
   };
@@ -79,19 +88,19 @@ async function removeIfEmpty(path: string): Promise<boolean> {
 }
 
 /** A convenience: where links cannot be made, or another run makes it at this moment, there is none of ours. */
-async function pointLatestAt(path: string): Promise<void> {
-  const latest = join(RUNS, "latest");
+async function pointLatestAt(runs: string, path: string): Promise<void> {
+  const latest = join(runs, "latest");
   const found = await lstat(latest).catch(() => undefined);
   // Something of the user's own by that name is left alone.
   if (found !== undefined && !found.isSymbolicLink()) return;
   await rm(latest, { force: true });
-  await symlink(relative(RUNS, path), latest).catch(() => {});
+  await symlink(relative(runs, path), latest).catch(() => {});
 }
 
 /** Only folders that look like runs are ever removed. */
-async function keepNewest(): Promise<void> {
-  const names = (await readdir(RUNS)).filter((name) => /^\d{8}T\d{6}Z-\d+(-\d+)?$/.test(name)).sort();
+async function keepNewest(runs: string): Promise<void> {
+  const names = (await readdir(runs)).filter((name) => /^\d{8}T\d{6}Z-\d+(-\d+)?$/.test(name)).sort();
   for (const name of names.slice(0, Math.max(0, names.length - KEPT))) {
-    await rm(join(RUNS, name), { recursive: true, force: true });
+    await rm(join(runs, name), { recursive: true, force: true });
   }
 }

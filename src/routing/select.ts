@@ -12,12 +12,18 @@ export interface Candidate {
   readonly weight: number;
 }
 
+/**
+ * A debt that is carried into another set is rarely a whole number of that set's shares. It is kept to this part of one, so
+ * that thousands of short epochs do not add up what was rounded away.
+ */
+export const PARTS = 4096;
+
 /** One epoch: a fixed set with fixed weights, and how far each is from its exact share. */
 export interface Selection {
   readonly epoch: number;
   readonly candidates: readonly Candidate[];
   readonly total: number;
-  /** Exact share so far minus count so far, times `total`: integers that sum to 0. Positive = owed. */
+  /** Exact share so far minus count so far, times `total` × {@link PARTS}: integers that sum to 0. Positive = owed. */
   readonly owed: readonly number[];
   /** The same for picks that were made among fewer (retries, tokens): counted apart, outside the proof. */
   readonly owedApart: readonly number[];
@@ -49,9 +55,9 @@ export function selectNext(selection: Selection): { readonly index: number; read
   const index = earliestDeadline(selection);
   const owed = selection.owed.slice();
   for (let i = 0; i < owed.length; i++) {
-    owed[i] = (owed[i] as number) + (selection.candidates[i] as Candidate).weight;
+    owed[i] = (owed[i] as number) + (selection.candidates[i] as Candidate).weight * PARTS;
   }
-  owed[index] = (owed[index] as number) - selection.total;
+  owed[index] = (owed[index] as number) - selection.total * PARTS;
   return {
     index,
     selection: {
@@ -78,9 +84,9 @@ function earliestDeadline({ candidates, total, owed, phase }: Selection): number
   for (let k = 0; k < count; k++) {
     const i = first + k < count ? first + k : first + k - count;
     const weight = (candidates[i] as Candidate).weight;
-    const due = ((owed[i] as number) + weight) * scale;
-    if (due < total) continue;
-    const slack = total * (scale - 1) - due;
+    const due = ((owed[i] as number) + weight * PARTS) * scale;
+    if (due < total * PARTS) continue;
+    const slack = total * PARTS * (scale - 1) - due;
     // slack / weight is the time to the deadline; compared crosswise to stay exact.
     if (best === -1 || slack * bestWeight < bestSlack * weight) {
       best = i;
@@ -141,7 +147,8 @@ export function nextEpoch(previous: Selection, candidates: readonly Candidate[])
     total,
     owed: inParts(
       owed.map((debt) => debt - shift),
-      total,
+      total * PARTS,
+      previous.epoch,
     ),
     owedApart: candidates.map(() => 0),
     carried: {
@@ -155,17 +162,18 @@ export function nextEpoch(previous: Selection, candidates: readonly Candidate[])
 function debtsAfter({ candidates, owed, total, carried }: Selection): readonly Debt[] {
   const present = candidates.map(({ name }, i) => ({
     name,
-    owed: (owed[i] as number) / total + carried.shift,
+    owed: (owed[i] as number) / (total * PARTS) + carried.shift,
   }));
   return [...present, ...carried.away];
 }
 
-/** `fractions` that sum to 0, as integers of `total` parts that sum to exactly 0. */
-function inParts(fractions: readonly number[], total: number): number[] {
+/** `fractions` that sum to 0, as integers of `parts` that sum to exactly 0; what is left over goes to each in turn. */
+function inParts(fractions: readonly number[], parts: number, turn: number): number[] {
   if (fractions.length === 0) return [];
-  const scaled = fractions.map((fraction) => Math.round(fraction * total));
+  const scaled = fractions.map((fraction) => Math.round(fraction * parts));
   const excess = scaled.reduce((sum, value) => sum + value, 0);
-  scaled[0] = (scaled[0] as number) - excess;
+  const index = turn % scaled.length;
+  scaled[index] = (scaled[index] as number) - excess;
   return scaled;
 }
 

@@ -167,6 +167,60 @@ describe("what goes wrong", () => {
     expect(world.openConnections).toBe(0);
   });
 
+  describe("with a fault that is on before the start", () => {
+    const early: Scenario = {
+      ...SCENARIO,
+      schedule: () => ({
+        steps: [
+          {
+            kind: "fault",
+            atMs: 0,
+            forMs: 20,
+            fault: { kind: "node-killed", node: "replica-1" },
+            beforeStart: true,
+          },
+        ],
+        watchMs: 50,
+      }),
+    };
+
+    test("has the subject connect under it, and does not wait for who is not there", async () => {
+      const subject = fakeSubject(world);
+      const seen: number[] = [];
+      const connecting: Subject = {
+        ...subject,
+        connect: async (setting) => {
+          seen.push(world.on.size);
+          return subject.connect(setting);
+        },
+      };
+      const result = await runScenario(early, options(connecting));
+      expect(seen).toEqual([1]);
+      expect(result).toMatchObject({ status: "pass", faults: [{ fault: "node-killed replica-1" }] });
+      expect(world.on.size).toBe(0);
+    });
+
+    test("convicts a subject that does not start", async () => {
+      const broken: Subject = {
+        name: "broken",
+        claims: [],
+        connect: () => Promise.reject(new Error("replica-1 does not answer")),
+      };
+      const result = await runScenario(early, options(broken));
+      expect(result).toMatchObject({
+        status: "fail",
+        verdicts: [
+          {
+            checker: "start",
+            status: "fail",
+            summary: "under node-killed replica-1: the subject did not connect: replica-1 does not answer",
+          },
+        ],
+      });
+      expect(world.on.size).toBe(0);
+    });
+  });
+
   test("a subject that fails to close is unknown, although it held under load", async () => {
     const stuck = fakeSubject(world, { close: () => Promise.reject(new Error("still busy")) });
     const result = await runScenario(SCENARIO, options(stuck));

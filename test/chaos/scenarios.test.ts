@@ -105,3 +105,32 @@ test("idle-primary keeps each of its gaps open for longer than the threshold, al
 test("a session waits for longer than any stall that is legal", () => {
   expect(suiteWorkload(FAST).giveUpMs).toBeGreaterThan(3 * budgets(FAST).stallMs);
 });
+
+describe("storm", () => {
+  const seeds = Array.from({ length: 50 }, (_, seed) => seed);
+
+  test("heals the primary and one replica, and leaves the others broken", () => {
+    for (const seed of seeds) {
+      const last = new Map(
+        faultsOf(scheduleOf("storm", FAST, seed)).map((step) => [step.lane, step.staysOn === true]),
+      );
+      expect(last.get("primary")).toBe(false);
+      expect(REPLICAS.filter((node) => last.get(node) === true)).toHaveLength(2);
+    }
+  });
+
+  test("never has two faults on one node at a time: all of a node's are in one lane", () => {
+    for (const { fault, lane } of seeds.flatMap((seed) => faultsOf(scheduleOf("storm", FAST, seed)))) {
+      expect("link" in fault ? fault.link.split(":")[1] : fault.node).toBe(lane);
+    }
+  });
+
+  test("leaves kinds out in one run and not in another, and uses them all in the long run", () => {
+    const kinds = seeds.map(
+      (seed) => new Set(faultsOf(scheduleOf("storm", FAST, seed)).map(({ fault }) => fault.kind)),
+    );
+    expect(new Set(kinds.map((of) => [...of].sort().join())).size).toBeGreaterThan(20);
+    const needs = scenarios.find(({ name }) => name === "storm")?.needs ?? [];
+    expect(new Set(kinds.flatMap((of) => [...of]))).toEqual(new Set(needs));
+  });
+});

@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Fault, LinkName } from "../../chaos/faults/fault.ts";
+import { lasting } from "../../chaos/workload/statements.ts";
 import type { Endpoint } from "../../chaos/world.ts";
 import { processesWorkingIn } from "../../sim/embedded/processes.ts";
 import { type EmbeddedWorld, startEmbeddedWorld } from "../../sim/embedded/world.ts";
@@ -486,6 +487,72 @@ describe("faults of a node", () => {
     const before = await valueOf(primary, last);
     await world.nemesis.inject({ kind: "checkpointed", node: "primary" });
     expect(await valueOf(primary, last)).not.toBe(before);
+  });
+});
+
+describe("a server that is there and does not serve as it should", () => {
+  const slowRead = lasting({ text: "SELECT 1 AS one", values: [] }, 0).text;
+
+  test("recovery conflict: what runs on the replica is cancelled, and is not after the heal", async () => {
+    const replica = await throughLink("replica-1");
+    const fault = await world.nemesis.inject({ kind: "recovery-conflict", node: "replica-1" });
+    await expect(replica.query("SELECT pg_sleep(2)")).rejects.toMatchObject({
+      code: "40001",
+      severity: "ERROR",
+    });
+    const other = await throughLink("replica-2");
+    await other.query("SELECT pg_sleep(0.3)");
+    const idle = await throughLink("replica-1");
+    const ended = new Promise<Error>((resolve) => idle.once("error", resolve));
+    await idle.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    await idle.query("SELECT 1");
+    expect(await ended).toMatchObject({ code: "40001", severity: "FATAL" });
+    await fault.heal();
+    await replica.query("SELECT pg_sleep(0.3)");
+  });
+
+  test("recovery conflict: a primary recovers nothing", async () => {
+    const injecting = world.nemesis.inject({ kind: "recovery-conflict", node: "primary" });
+    await expect(injecting).rejects.toThrow(/primary is no standby/);
+  });
+
+  test("replica promoted: it takes writes of its own, and is a replica again after the heal", async () => {
+    const fault = await world.nemesis.inject({ kind: "replica-promoted", node: "replica-2" });
+    const promoted = await throughLink("replica-2");
+    await promoted.query("CREATE TABLE astray (id int)");
+    await fault.heal();
+    const rebuilt = await throughLink("replica-2");
+    expect(await valueOf(rebuilt, "pg_is_in_recovery()")).toBe(true);
+    expect(await valueOf(rebuilt, "to_regclass('astray')")).toBeNull();
+    expect(await receivesWal("replica-2", 5_000)).toBe(true);
+    await fault.heal();
+  });
+
+  test("server full: free slots are taken, and who has a connection keeps it", async () => {
+    const before = await throughLink("replica-1");
+    const fault = await world.nemesis.inject({ kind: "server-full", node: "replica-1", slots: "free" });
+    expect(await isAnswered(before, 1_000)).toBe(true);
+    await expect(throughLink("replica-1")).rejects.toMatchObject({ code: "53300" });
+    expect(await isAnswered(await straightTo("replica-1"), 1_000)).toBe(true);
+    await fault.heal();
+    expect(await isAnswered(await throughLink("replica-1"), 1_000)).toBe(true);
+  });
+
+  test("server full: all slots are taken, those of clients as well", async () => {
+    const before = await throughLink("replica-1");
+    await using _fault = await world.nemesis.inject({ kind: "server-full", node: "replica-1", slots: "all" });
+    expect(await isAnswered(before, 1_000)).toBe(false);
+    await expect(throughLink("replica-1")).rejects.toMatchObject({ code: "53300" });
+  });
+
+  test("statements slow: reads that look take long on that node, others and probes do not", async () => {
+    const [slow, fast] = [await throughLink("replica-1"), await throughLink("replica-2")];
+    const fault = await world.nemesis.inject({ kind: "statements-slow", node: "replica-1", takeMs: 600 });
+    expect(await timeOf(() => slow.query(slowRead))).toBeGreaterThan(590);
+    expect(await timeOf(() => fast.query(slowRead))).toBeLessThan(500);
+    expect(await timeOf(() => slow.query("SELECT 1"))).toBeLessThan(500);
+    await fault.heal();
+    expect(await timeOf(() => slow.query(slowRead))).toBeLessThan(500);
   });
 });
 

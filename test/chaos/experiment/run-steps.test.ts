@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { runSteps } from "../../../chaos/experiment/run-steps.ts";
+import { injectEarly, runSteps } from "../../../chaos/experiment/run-steps.ts";
+import type { StepsOptions } from "../../../chaos/experiment/run-steps.ts";
 import type { Fault } from "../../../chaos/faults/fault.ts";
 import { Recorder } from "../../../chaos/history/recorder.ts";
 import type { Step } from "../../../chaos/scenarios/scenario.ts";
@@ -22,7 +23,8 @@ function carryOut(steps: readonly Step[], slow: Slow = {}) {
   const source = recorder.source();
   const quiet: string[] = [];
   const end = new AbortController();
-  const done = runSteps(steps, {
+  let startedAt: number | undefined;
+  const options: StepsOptions = {
     clock,
     originMs: 0,
     signal: end.signal,
@@ -42,10 +44,14 @@ function carryOut(steps: readonly Step[], slow: Slow = {}) {
         return { fault, heal, [Symbol.asyncDispose]: heal };
       },
     },
+  };
+  const done = injectEarly(steps, options).then((early) => {
+    startedAt = clock.now();
+    return runSteps(steps, options, early);
   });
   // Looked at below; until then its rejection must not count as unhandled.
   done.catch(() => {});
-  return { clock, recorder, quiet, end, done };
+  return { clock, recorder, quiet, end, done, startedAt: () => startedAt };
 }
 
 test("a fault is healed so long after it was observed, not after it was begun", async () => {
@@ -118,4 +124,71 @@ test("aborting ends every wait, and rejects with its reason once no step runs an
   end.abort(new Error("enough"));
   await expect(done).rejects.toThrow("enough");
   expect(clock.pending).toBe(0);
+});
+
+test("what has to be on before the start is on before, and is healed so long after the start", async () => {
+  const { clock, recorder, done, startedAt } = carryOut(
+    [
+      { kind: "fault", atMs: 100, forMs: 100, fault: PAUSE },
+      { kind: "fault", atMs: 0, forMs: 300, fault: KILL, beforeStart: true },
+    ],
+    { injectMs: 40 },
+  );
+  await clock.advance(5000);
+  expect(await done).toEqual([]);
+  expect(startedAt()).toBe(40);
+  expect(recorder.finish()).toMatchObject([
+    { phase: "inject", fault: KILL, faultId: 1, begunAt: 0, observedAt: 40 },
+    { phase: "inject", fault: PAUSE, faultId: 0, begunAt: 140, observedAt: 180 },
+    { phase: "heal", fault: PAUSE, faultId: 0, begunAt: 280 },
+    { phase: "heal", fault: KILL, faultId: 1, begunAt: 340 },
+  ]);
+});
+
+test("what could not be put on before the start is told, and not healed", async () => {
+  const { clock, recorder, done } = carryOut(
+    [{ kind: "fault", atMs: 0, forMs: 300, fault: KILL, beforeStart: true }],
+    { fails: "inject" },
+  );
+  await clock.advance(1000);
+  expect(await done).toEqual(["inject of node-killed was not observed: it still answers"]);
+  expect(recorder.finish()).toHaveLength(1);
+});
+
+test("steps of one lane never overlap, however long a heal takes", async () => {
+  const lane = "replica-1";
+  const { clock, recorder, done } = carryOut(
+    [
+      { kind: "fault", atMs: 0, forMs: 100, fault: KILL, lane },
+      { kind: "fault", atMs: 150, forMs: 100, fault: PAUSE, lane },
+      { kind: "fault", atMs: 150, forMs: 100, fault: PAUSE, lane: "another" },
+    ],
+    { healMs: 300 },
+  );
+  await clock.advance(5000);
+  await done;
+  const told = recorder.finish().map((entry) => {
+    return entry.type === "nemesis" ? `${entry.faultId} ${entry.phase} ${entry.begunAt}` : entry.type;
+  });
+  expect(told).toEqual([
+    "0 inject 0",
+    "2 inject 150",
+    "0 heal 100",
+    "1 inject 400",
+    "2 heal 250",
+    "1 heal 500",
+  ]);
+});
+
+test("a fault that stays on is not healed, and waited for by nobody", async () => {
+  const { clock, recorder, done } = carryOut([
+    { kind: "fault", atMs: 0, forMs: 0, fault: KILL, staysOn: true },
+    { kind: "fault", atMs: 50, forMs: 10, fault: PAUSE },
+  ]);
+  await clock.advance(1000);
+  expect(await done).toEqual([]);
+  const told = recorder
+    .finish()
+    .map((entry) => (entry.type === "nemesis" ? `${entry.faultId} ${entry.phase}` : ""));
+  expect(told).toEqual(["0 inject", "1 inject", "1 heal"]);
 });

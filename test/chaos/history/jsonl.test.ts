@@ -20,6 +20,7 @@ function everything(): HistoryBuilder {
     .write({ id: 7, at: 20, type: "info" })
     .transaction({ at: 30, type: "fail" })
     .read({ at: 35, type: "none", process: 3 })
+    .read({ at: 36, process: 4, ownWrite: 7, replayLsn: "0/10" })
     .fault(faults.slow("replica-1", 50), [40, 45], [50, null])
     .fault(faults.killed("primary"), [60, 65])
     .tell(70, { kind: "log", level: "warn", message: "a line\nwith a break and ü" })

@@ -46,10 +46,16 @@ describe("the JUnit report", () => {
 
   test("has a suite a scenario and a case a checker", () => {
     expect(
-      testsuites.testsuite.map(({ name, testcase }) => [name, testcase.map((one) => `${one.classname} ${one.name}`)]),
+      testsuites.testsuite.map(({ name, testcase }) => [
+        name,
+        testcase.map((one) => `${one.classname} ${one.name}`),
+      ]),
     ).toEqual([
       ["baseline", ["baseline availability", "baseline no-leak"]],
-      ["replica-killed", ["replica-killed availability", "replica-killed no-leak", "replica-killed scenario"]],
+      [
+        "replica-killed",
+        ["replica-killed availability", "replica-killed no-leak", "replica-killed scenario"],
+      ],
       ["replay-paused", ["replay-paused scenario"]],
       ["promotion", ["promotion scenario"]],
     ]);
@@ -73,7 +79,9 @@ describe("the JUnit report", () => {
 
   test("makes what could not be judged an error, so that nobody takes it for a pass", () => {
     const unknown = junitReport({ ...smallReport, scenarios: [{ ...unjudged, verdicts: [] }] });
-    expect(parse(unknown).testsuites.testsuite[0]?.testcase[0]?.error?.message).toBe("the subject did not connect: no");
+    expect(parse(unknown).testsuites.testsuite[0]?.testcase[0]?.error?.message).toBe(
+      "the subject did not connect: no",
+    );
     const { reason: _, ...silent } = unjudged;
     const noReason = junitReport({ ...smallReport, scenarios: [silent] });
     expect(parse(noReason).testsuites["errors"]).toBe("1");
@@ -88,7 +96,7 @@ describe("the JUnit report", () => {
 
   test("keeps every character that XML can hold, and leaves out the others", () => {
     const failure = testsuites.testsuite[1]?.testcase[0]?.failure;
-    expect(failure?.message).toContain('a | b <script>&amp; "x" \'y\' `z` *s* [l](u)');
+    expect(failure?.message).toContain("a | b <script>&amp; \"x\" 'y' `z` *s* [l](u)");
     expect(failure?.message).toContain("second [31mred[0m ]]> ");
     expect(failure?.["#text"]).toContain("#42 +1.234 s session 7 read fail");
     expect(junitReport(smallReport)).not.toMatch(/[\u0000-\u0008\u000B-\u001F\uD800-\uDFFF]/);

@@ -45,7 +45,11 @@ describe("the Markdown report", () => {
   });
 
   test("has as many cells in every row as in the head, whatever the names hold", () => {
-    const odd = { ...fell, scenario: "a|b\\|c\nd", verdicts: fell.verdicts.map((one) => ({ ...one, checker: "x|y" })) };
+    const odd = {
+      ...fell,
+      scenario: "a|b\\|c\nd",
+      verdicts: fell.verdicts.map((one) => ({ ...one, checker: "x|y" })),
+    };
     for (const text of [markdown, markdownReport({ ...smallReport, scenarios: [odd] })]) {
       const tables = tablesOf(text);
       expect(tables).toHaveLength(2);
@@ -68,7 +72,9 @@ describe("the Markdown report", () => {
     const fences = lines.flatMap((line, index) => (line === "````" ? [index] : []));
     expect(fences).toHaveLength(2);
     expect(lines.slice(fences[0] as number, fences[1]).join("\n")).toContain("``` fence");
-    expect(markdown).toContain("Again: ``npx fairlead chaos replica-killed --seed 7 --subject 'my `router`.ts'``");
+    expect(markdown).toContain(
+      "Again: ``npx fairlead chaos replica-killed --seed 7 --subject 'my `router`.ts'``",
+    );
   });
 
   test("says under what it ran", () => {

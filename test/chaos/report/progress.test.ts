@@ -77,7 +77,12 @@ describe("the live view", () => {
     progress.update({ scenario: "baseline", phase: "set up" });
     progress.update({ scenario: "baseline", phase: "done", result: held });
     progress.update({ scenario: "replica-killed", phase: "faults" });
-    progress.update({ scenario: "replica-killed", phase: "faults", detail: "on: node-killed replica-1", fault: KILL });
+    progress.update({
+      scenario: "replica-killed",
+      phase: "faults",
+      detail: "on: node-killed replica-1",
+      fault: KILL,
+    });
     await clock.advance(2_100);
     expect(terminal.shown).toEqual([
       "seed 7",
@@ -88,7 +93,12 @@ describe("the live view", () => {
       "  Ctrl-C stops and removes everything",
     ]);
     const healed = { ...KILL, on: false };
-    progress.update({ scenario: "replica-killed", phase: "faults", detail: "healed: node-killed replica-1", fault: healed });
+    progress.update({
+      scenario: "replica-killed",
+      phase: "faults",
+      detail: "healed: node-killed replica-1",
+      fault: healed,
+    });
     expect(terminal.shown).toContain("› replica-killed (2 of 3, 2 s) faults: healed: node-killed replica-1");
     progress.update({ scenario: "replica-killed", phase: "done", result: fell });
     progress.update({ scenario: "replay-paused", phase: "done", result: unjudged });
@@ -117,7 +127,13 @@ describe("the live view", () => {
 
   test("never draws a line that would break, and finds its place again when the terminal became narrower", async () => {
     const { terminal, clock, progress } = open(60);
-    const scenarios = ["replica-black-hole", "all-replicas-lost", "primary-lost", "idle-primary", "replay-paused"];
+    const scenarios = [
+      "replica-black-hole",
+      "all-replicas-lost",
+      "primary-lost",
+      "idle-primary",
+      "replay-paused",
+    ];
     progress.begin({ scenarios });
     const detail = "no answer yet from replica-1, replica-2, replica-3 and nobody else either";
     progress.update({ scenario: "replica-black-hole", phase: "steady", detail });
@@ -146,7 +162,12 @@ describe("plain lines", () => {
       progress.update({ scenario: "baseline", phase });
     progress.update({ scenario: "baseline", phase: "done", result: held });
     progress.update({ scenario: "replica-killed", phase: "steady", detail: "no answer yet from replica-1" });
-    progress.update({ scenario: "replica-killed", phase: "faults", detail: "on: node-killed replica-1", fault: KILL });
+    progress.update({
+      scenario: "replica-killed",
+      phase: "faults",
+      detail: "on: node-killed replica-1",
+      fault: KILL,
+    });
     progress.update({ scenario: "replica-killed", phase: "done", result: fell });
     progress.update({ scenario: "promotion", phase: "done", result: skipped });
     progress.end();

@@ -5,7 +5,12 @@ import { runReportJsonSchema, runReportSchema } from "../../../chaos/report/sche
 import { held, smallReport } from "./small-report.ts";
 
 // The keyword's pattern says the same; what ajv would need another package for is checked by zod.
-const ajv = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true, formats: { "date-time": true } });
+const ajv = new Ajv2020({
+  strict: true,
+  allErrors: true,
+  allowUnionTypes: true,
+  formats: { "date-time": true },
+});
 const validate: ValidateFunction = ajv.compile(runReportJsonSchema());
 
 describe("the JSON Schema of a report", () => {
@@ -21,7 +26,10 @@ describe("the JSON Schema of a report", () => {
     ["a time without a date", { startedAt: "03:04:05" }],
     ["an object among the world's versions", { world: { kind: "embedded", postgresql: { major: 18 } } }],
     ["a scenario without its verdicts", { scenarios: [{ ...held, verdicts: undefined }] }],
-    ["a share above the whole", { scenarios: [{ ...held, figures: { ...held.figures, shares: { primary: 2 } } }] }],
+    [
+      "a share above the whole",
+      { scenarios: [{ ...held, figures: { ...held.figures, shares: { primary: 2 } } }] },
+    ],
   ])("refuses %s", (_what, change) => {
     const changed: unknown = JSON.parse(JSON.stringify({ ...smallReport, ...change }));
     expect(validate(changed)).toBe(false);

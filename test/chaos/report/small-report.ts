@@ -2,7 +2,8 @@
 import type { Verdict } from "../../../chaos/checkers/checker.ts";
 import type { RunReport, ScenarioResult } from "../../../chaos/report/report.ts";
 
-export const NASTY = 'a | b <script>&amp; "x" \'y\' `z` *s* [l](u)\nsecond\u0000 \u001B[31mred\u001B[0m ]]> \uD800';
+export const NASTY =
+  "a | b <script>&amp; \"x\" 'y' `z` *s* [l](u)\nsecond\u0000 \u001B[31mred\u001B[0m ]]> \uD800";
 
 const common = { seed: 7, faults: [], proof: [] } as const;
 

@@ -19,7 +19,7 @@ describe("the closing tables", () => {
       "replica-killed  ✗             –",
       "replay-paused",
       "promotion",
-      "✓ held   ✗ fell   ? could not be judged   – not claimed",
+      "✓ held   ✗ fell   ? could not be judged   – not claimed   ( ) for information",
       "",
       "replica-killed: FELL",
       "  the subject did not close",
@@ -65,7 +65,13 @@ describe("the closing tables", () => {
   });
 
   test("do not say a doubt twice", () => {
-    const verdicts = [{ ...(held.verdicts[0] as (typeof held.verdicts)[0]), status: "unknown" as const, summary: "who knows" }];
+    const verdicts = [
+      {
+        ...(held.verdicts[0] as (typeof held.verdicts)[0]),
+        status: "unknown" as const,
+        summary: "who knows",
+      },
+    ];
     const scenario = { ...held, status: "unknown" as const, verdicts, reason: "availability: who knows" };
     const lines = terminalReport({ ...smallReport, scenarios: [scenario] }, { color: false });
     expect(lines.filter((line) => line.includes("who knows"))).toEqual(["  ? availability: who knows"]);

@@ -159,6 +159,29 @@ describe("an operation", () => {
     expect(new Set(ids).size).toBe(100);
   });
 
+  test("of a session that has written asks for its last acknowledged write as well, and no other does", async () => {
+    const asked: (readonly unknown[])[] = [];
+    const own = experiment(
+      {
+        read: (_text, values) => {
+          asked.push(values);
+          return Promise.resolve([values.length === 0 ? ROW : { ...ROW, own_write: values[0] }]);
+        },
+      },
+      { mix: { read: 3, write: 1, transaction: 0 } },
+    );
+    const written = new Map<number, number>();
+    let told = 0;
+    forEachOperation(await own.run(1000), (invoke, completion) => {
+      if (invoke.f === "write" && invoke.id !== undefined) written.set(invoke.process, invoke.id);
+      if (invoke.f !== "read") return;
+      expect(completion?.evidence?.[0]?.ownWrite).toBe(written.get(invoke.process));
+      if (written.has(invoke.process)) told++;
+    });
+    expect(told).toBeGreaterThan(30);
+    expect(asked.some((values) => values.length === 0)).toBe(true);
+  });
+
   test("that is not answered is given up: a read fails, a write is left in doubt", async () => {
     const never = (): Promise<never> => new Promise(() => {});
     const history = await experiment(
