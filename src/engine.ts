@@ -555,7 +555,7 @@ class Execution {
     if (!isRead) return "give-up";
     // What its caller calls a read may still be a write. No standby can have done it; a primary can.
     if (isLost(failure) && this.#mayHaveHappened(decision, failure)) return "give-up";
-    if (aborted) return this.#mayRetryAborted() ? "elsewhere" : "give-up";
+    if (aborted) return this.#mayRetryOwed() ? "elsewhere" : "give-up";
     if (decision.role === "replica") {
       if (meaning === "refused-by-standby") {
         this.#refused = true;
@@ -570,15 +570,19 @@ class Execution {
       meaning === "server-unavailable" ||
       meaning === "saturated" ||
       isNodeLost(error);
-    return nodeTrouble && this.#mayRetry() ? "elsewhere" : "give-up";
+    if (!nodeTrouble) return "give-up";
+    return (failure.sent ? this.#mayRetry() : this.#mayRetryOwed()) ? "elsewhere" : "give-up";
   }
 
   #mayRetry(): boolean {
     return this.#engine.retryBudget.tryRetry(this.#engine.clock.now());
   }
 
-  /** The first retry of a read that we ended ourselves is owed to it, whatever the budget says. */
-  #mayRetryAborted(): boolean {
+  /**
+   * The first retry of a read that we ended ourselves, or that no server has got, is owed to it, whatever the budget says: a node
+   * whose probes pass and that has no connection to give would else use the budget up, and then fail its whole share.
+   */
+  #mayRetryOwed(): boolean {
     if (this.#exemptUsed) return this.#mayRetry();
     this.#exemptUsed = true;
     return true;

@@ -261,6 +261,21 @@ describe("the retry budget", () => {
     expect(outcomes.map((outcome) => outcome.kind)).toEqual(["ok", "ok"]);
     expect(rig.told("evicted")).toMatchObject([{ node: "r1", reason: "unreachable" }]);
   });
+
+  test("does not count the first retry of a read that no server has got", async () => {
+    const rig = await EngineRig.started({ replicas: { r1: 1, r2: 1 }, retries: { max: 2 } });
+    rig.server("r1").answer = () => "silence";
+    while (rig.engine.retryBudget.tryRetry(rig.clock.now())) {
+      // Until nothing is left of the budget.
+    }
+    const reads = Array.from({ length: 24 }, () => rig.read());
+    await rig.clock.advance(1100);
+    // Twelve went to r1, whose pool has ten connections: the other two were answered by r2.
+    const ended = await Promise.all(reads.map((read) => Promise.race([read, Promise.resolve(undefined)])));
+    expect(ended.filter((outcome) => outcome?.kind === "ok")).toHaveLength(14);
+    expect(ended.filter((outcome) => outcome?.kind === "error")).toEqual([]);
+    await rig.finish(rig.engine.end());
+  });
 });
 
 describe("queryTimeout", () => {

@@ -71,6 +71,7 @@ class Judge {
   readonly #input: CheckInput;
   readonly #truth: Truth;
   readonly #endAt: number;
+  readonly #healthyTransactionMs: number;
 
   constructor(input: CheckInput, truth: Truth) {
     const { stallMs } = budgets(input.policy);
@@ -78,7 +79,12 @@ class Judge {
     this.#truth = truth;
     this.#endAt = endOf(input.history);
     // Capped, so that a router that is always slow does not set its own standard.
-    this.healthyReadMs = Math.min(healthyReadMs(input, truth), stallMs);
+    this.healthyReadMs = Math.min(healthyMs("read", input, truth), stallMs);
+    // What is run again elsewhere is the whole transaction, on a connection that may be new.
+    this.#healthyTransactionMs = Math.max(
+      this.healthyReadMs,
+      Math.min(healthyMs("transaction", input, truth), stallMs),
+    );
     this.stallLimitMs = stallMs + this.healthyReadMs;
   }
 
@@ -86,7 +92,7 @@ class Judge {
     const endAt = completion?.at ?? this.#endAt;
     const failed = completion !== undefined && completion.type !== "ok";
     const tookMs = endAt - invoke.at;
-    const limitMs = tookMs <= this.stallLimitMs ? this.stallLimitMs : this.#limitMs(invoke.at, endAt);
+    const limitMs = tookMs <= this.stallLimitMs ? this.stallLimitMs : this.#limitMs(invoke, endAt);
     // Whoever could serve until the limit should have done so by then, whatever happened later.
     const neededUntil = Math.min(endAt, invoke.at + limitMs);
     const { reads } = this;
@@ -163,12 +169,13 @@ class Judge {
    * One budget from the call, or until the last node that may have held it must have been noticed: nodes that go at the same
    * time are noticed at the same time. What a slow link adds by itself comes on top.
    */
-  #limitMs(from: number, to: number): number {
+  #limitMs({ f, at: from }: Invoke, to: number): number {
     const { stallMs } = budgets(this.#input.policy);
     const met = this.#truth.faults.filter(({ possibly }) => possibly.from <= to && possibly.to >= from);
     const slowMs = Math.max(0, ...met.map(({ fault }) => addedRoundTripMs(fault)));
     const statementMs = Math.max(0, ...met.map(({ fault }) => slowStatementMs(fault, this.#input.policy)));
-    const readMs = this.healthyReadMs + ROUND_TRIPS_PER_READ * slowMs + statementMs;
+    const healthy = f === "transaction" ? this.#healthyTransactionMs : this.healthyReadMs;
+    const readMs = healthy + ROUND_TRIPS_PER_READ * slowMs + statementMs;
     let end = from + stallMs + readMs;
     // In the order in which they began: one that began after the read should have ended is no excuse.
     for (const window of met) {
@@ -226,26 +233,31 @@ function why(completion: Completion | undefined): string {
 }
 
 /** The 99th percentile of the run's own reads outside of faults. */
-function healthyReadMs({ history, policy, from, until }: CheckInput, truth: Truth): number {
+function healthyMs(
+  f: "read" | "transaction",
+  { history, policy, from, until }: CheckInput,
+  truth: Truth,
+): number {
   const disturbed: IntervalSet = union(
     truth.faults
       .filter(({ fault }) => isCut(fault.kind) || BRAKES.has(fault.kind))
       .map(({ possibly }) => ({ from: possibly.from, to: possibly.to + budgets(policy).stallMs })),
   );
-  const tookMs = calmReads(history, { from, until }, disturbed);
+  const tookMs = calmOnes(f, history, { from, until }, disturbed);
   if (tookMs.length === 0) return HEALTHY_READ_FLOOR_MS;
   const p99 = tookMs[Math.ceil(tookMs.length * 0.99) - 1] as number;
   return Math.max(HEALTHY_READ_FLOOR_MS, p99);
 }
 
-function calmReads(
+function calmOnes(
+  f: "read" | "transaction",
   history: History,
   { from, until }: { readonly from: number; readonly until: number },
   disturbed: IntervalSet,
 ): Float64Array {
   const tookMs: number[] = [];
   forEachOperation(history, (invoke, completion) => {
-    if (invoke.f !== "read" || completion?.type !== "ok" || invoke.at < from || invoke.at > until) return;
+    if (invoke.f !== f || completion?.type !== "ok" || invoke.at < from || invoke.at > until) return;
     if (!touches(disturbed, invoke.at, completion.at)) tookMs.push(completion.at - invoke.at);
   });
   return Float64Array.from(tookMs).sort();

@@ -1,4 +1,7 @@
-/** Half a hang: whoever has a connection is served, whoever needs a new one waits for ever. No probe sees it. */
+/**
+ * Half a hang: whoever has a connection is served, whoever needs a new one waits for ever. A moment's break makes sure that
+ * everybody needs one.
+ */
 import { availability } from "../checkers/availability.ts";
 import { boundedStaleness } from "../checkers/bounded-staleness.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
@@ -13,16 +16,29 @@ import { timingOf } from "./timing.ts";
 export const postmasterFrozen: Scenario = {
   name: "postmaster-frozen",
   title:
-    "A replica that takes no new connections stalls reads no longer than the detection budget, and fails none.",
+    "A replica that loses its connections and takes no new ones stalls reads no longer than the detection budget.",
   extended: true,
-  needs: ["postmaster-frozen"],
-  // Several at a time on each node, so that more connections are wanted than there were.
-  workload: { readMs: 40 },
+  needs: ["link-reset", "postmaster-frozen"],
   schedule: ({ policy, replicas, prng }) => {
     const { calmMs, downMs, returnMs } = timingOf(policy);
+    const { intervalMs } = policy.healthCheck;
     const node = prng.pick(replicas);
     return {
-      steps: [{ kind: "fault", atMs: calmMs, forMs: downMs, fault: { kind: "postmaster-frozen", node } }],
+      steps: [
+        // It ends while the postmaster stands still. That it is over is seen only when that takes connections again.
+        {
+          kind: "fault",
+          atMs: calmMs,
+          forMs: 3 * intervalMs,
+          fault: { kind: "link-reset", link: `app:${node}` },
+        },
+        {
+          kind: "fault",
+          atMs: calmMs + intervalMs,
+          forMs: 2 * intervalMs + downMs,
+          fault: { kind: "postmaster-frozen", node },
+        },
+      ],
       watchMs: returnMs,
     };
   },

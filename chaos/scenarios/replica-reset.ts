@@ -19,15 +19,15 @@ export const replicaReset: Scenario = {
     const { calmMs, returnMs } = timingOf(policy);
     const { intervalMs, rise } = policy.healthCheck;
     const link = `app:${prng.pick(replicas)}` as const;
-    // Shorter than a probe's interval: whether anybody is evicted for it is open, who notices are the reads.
+    // As long as a probe's interval: whether anybody is evicted for it is open, who notices first are the reads.
     const resetAt = (atMs: number): Step => ({
       kind: "fault",
       atMs,
-      forMs: intervalMs / 2,
+      forMs: intervalMs,
       fault: { kind: "link-reset", link },
     });
     return {
-      steps: [resetAt(calmMs), resetAt(calmMs + 3 * intervalMs)],
+      steps: [resetAt(calmMs), resetAt(calmMs + 4 * intervalMs)],
       // The second within the first one's relapse: who was evicted twice waits for twice as long.
       watchMs: returnMs + 2 * rise * intervalMs,
     };

@@ -51,9 +51,11 @@ export function serverFull({ estate, node, slots, connectAsApplication }: FullSe
         let others = await sendOthersAway(server);
         if (others === 0) {
           await watch.pause(LOGIN_MS);
-          others = await sendOthersAway(server);
+          const heldBefore = held.length;
+          await fill();
+          others = held.length - heldBefore + (await sendOthersAway(server));
         }
-        return others === 0 ? undefined : `${others} connections of the application's are there`;
+        return others === 0 ? undefined : `${others} slots were not taken`;
       });
     },
     async heal() {

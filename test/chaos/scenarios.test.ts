@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { faultTarget } from "../../chaos/faults/fault.ts";
 import { scenarios } from "../../chaos/scenarios/index.ts";
 import type { Schedule } from "../../chaos/scenarios/scenario.ts";
 import { suiteWorkload } from "../../chaos/suite.ts";
@@ -62,7 +63,16 @@ test("names are unique", () => {
   expect(new Set(scenarios.map(({ name }) => name)).size).toBe(scenarios.length);
 });
 
-test.each(["replica-killed", "replica-black-hole", "all-replicas-lost"])(
+test.each([
+  "replica-killed",
+  "replica-black-hole",
+  "all-replicas-lost",
+  "replica-frozen",
+  "replica-refused",
+  "replica-trickle",
+  "syn-black-hole",
+  "boot-with-dead-replica",
+])(
   "%s lasts beyond the detection budget, so that reads are asked of a node that must have been left",
   (name) => {
     for (const { forMs } of faultsOf(scheduleOf(name))) {
@@ -71,10 +81,50 @@ test.each(["replica-killed", "replica-black-hole", "all-replicas-lost"])(
   },
 );
 
-test("replay-paused lasts beyond the lag budget", () => {
-  const { staleMs } = budgets(FAST);
-  for (const { forMs } of faultsOf(scheduleOf("replay-paused")))
-    expect(forMs).toBeGreaterThan(Number(staleMs) + 250);
+test.each(["replay-paused", "replication-cut", "replication-feedback-slow"])(
+  "%s lasts beyond the lag budget",
+  (name) => {
+    const { staleMs } = budgets(FAST);
+    for (const { forMs } of faultsOf(scheduleOf(name))) expect(forMs).toBeGreaterThan(Number(staleMs) + 250);
+  },
+);
+
+test("replication-cut cuts with a noise or silently, by its seed", () => {
+  const kinds = [...Array(20).keys()].map((seed) => {
+    const [cut] = faultsOf(scheduleOf("replication-cut", FAST, seed));
+    return cut?.fault.kind;
+  });
+  expect(new Set(kinds)).toEqual(new Set(["link-down", "link-black-hole"]));
+});
+
+test("replication-slow delays data beyond any budget, replication-feedback-slow only what is said of them", () => {
+  const [slow] = faultsOf(scheduleOf("replication-slow"));
+  expect(slow?.fault).toMatchObject({ kind: "link-latency", latencyMs: 2000, direction: "downstream" });
+  const feedback = faultsOf(scheduleOf("replication-feedback-slow")).map(({ fault }) => fault);
+  expect(feedback.map(faultTarget)).toEqual(REPLICAS.map((replica) => `replication:${replica}`));
+  for (const fault of feedback) expect(fault).toMatchObject({ latencyMs: 2000, direction: "upstream" });
+});
+
+test("replica-flapping is back for less than a return takes, each time", () => {
+  const downs = faultsOf(scheduleOf("replica-flapping"));
+  expect(downs.map(({ atMs, forMs }) => [atMs, forMs])).toEqual([
+    [250, 400],
+    [1050, 400],
+    [1850, 400],
+  ]);
+});
+
+test.each(["primary-frozen", "router-cut-off"])("%s lasts for longer than the lag threshold", (name) => {
+  for (const { forMs } of faultsOf(scheduleOf(name))) expect(forMs).toBe(2000);
+});
+
+test("boot-with-dead-replica has one replica refuse and another one silent before the router starts", () => {
+  const faults = faultsOf(scheduleOf("boot-with-dead-replica"));
+  expect(faults.map(({ fault, beforeStart }) => [fault.kind, beforeStart])).toEqual([
+    ["link-down", true],
+    ["link-black-hole", true],
+  ]);
+  expect(new Set(faults.map(({ fault }) => faultTarget(fault))).size).toBe(2);
 });
 
 test("all-replicas-lost hits every replica at the same time, one of them silently", () => {

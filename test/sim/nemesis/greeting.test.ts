@@ -37,9 +37,9 @@ test("whoever speaks has answered, once it was asked for TLS as PostgreSQL is", 
 });
 
 test.each([
-  ["silent", (socket: Socket) => void socket.resume()],
-  ["reset", (socket: Socket) => void socket.once("data", () => socket.resetAndDestroy())],
-  ["closed", (socket: Socket) => void socket.once("data", () => socket.end())],
+  ["silent", (socket: Socket): void => void socket.resume()],
+  ["reset", (socket: Socket): void => void socket.once("data", () => socket.resetAndDestroy())],
+  ["closed", (socket: Socket): void => void socket.once("data", () => socket.end())],
 ] as const)("whoever takes the connection may be %s", async (greeting, onConnection) => {
   expect(await greet(systemClock, await listen(onConnection), 300)).toBe(greeting);
 });
