@@ -39,8 +39,11 @@ export type Row = Readonly<Record<string, unknown>>;
 
 /** A connected router. Calls reject with the router's or the server's error. */
 export interface SubjectClient {
-  /** One statement that only reads; the router chooses who answers. */
-  read(text: string, values: readonly unknown[]): Promise<readonly Row[]>;
+  /**
+   * One statement that only reads; the router chooses who answers. Under a `name` it is to be prepared once a connection;
+   * a router that prepares nothing may leave that out.
+   */
+  read(text: string, values: readonly unknown[], name?: string): Promise<readonly Row[]>;
   /** One statement that writes. */
   write(text: string, values: readonly unknown[]): Promise<readonly Row[]>;
   /** Several reads in one read-only transaction, which must not change its node half-way. */

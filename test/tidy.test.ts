@@ -23,7 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "chaos/checkers": ["chaos", "src"],
   chaos: ["chaos", "src"],
   // How faults are injected and seen, whatever the world; what is broken is in the other two.
-  "sim/nemesis": ["chaos", "src"],
+  "sim/nemesis": ["sim/postgres/direct-connection.ts", "chaos", "src"],
   "sim/postgres": ["sim/nemesis", "chaos", "src"],
   "sim/toxiproxy": ["sim/nemesis", "sim/postgres", "chaos", "src"],
   "sim/embedded": ["sim/nemesis", "sim/postgres", "sim/toxiproxy", "chaos", "src"],

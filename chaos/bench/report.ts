@@ -1,7 +1,7 @@
 /** The measured figures as lines for a person, and what of them fell. */
 import type { DecisionCost } from "./decision.ts";
 import { PROMISED_P99_MS } from "./overhead.ts";
-import type { Overhead } from "./overhead.ts";
+import type { Overhead, Promise99 } from "./overhead.ts";
 import { alignColumns } from "../report/table.ts";
 
 export interface BenchReport {
@@ -40,15 +40,30 @@ export function benchLines({ decision, overhead }: BenchReport): string[] {
   ];
 }
 
-/** The promise is less than 1 ms at p99. What failed, in words; empty when it was kept. */
+/** The promise is less than 1 ms at p99. What failed, in words; empty when it was kept or could not be judged. */
 export function brokenPromises({ overhead }: BenchReport): string[] {
   return overhead.promises
-    .filter(({ addedP99Ms }) => addedP99Ms >= PROMISED_P99_MS)
+    .filter((promise) => promise.addedP99Ms >= PROMISED_P99_MS && !isLostInNoise(promise))
     .map(
       ({ statement, addedP99Ms, noiseMs }) =>
         `${statement}: the router adds ${ms(addedP99Ms)} at p99, promised is less than ${PROMISED_P99_MS} ms ` +
         `(two bare pools differ by ${ms(noiseMs)})`,
     );
+}
+
+/** What could not be judged, because two equal opponents differed by as much as is promised. */
+export function unjudgedPromises({ overhead }: BenchReport): string[] {
+  return overhead.promises
+    .filter(isLostInNoise)
+    .map(
+      ({ statement, noiseMs }) =>
+        `${statement}: two bare pools differ by ${ms(noiseMs)} at p99, so less than ${PROMISED_P99_MS} ms cannot be told: ` +
+        "run it again on a quieter machine",
+    );
+}
+
+function isLostInNoise({ noiseMs }: Promise99): boolean {
+  return Math.abs(noiseMs) >= PROMISED_P99_MS;
 }
 
 function ms(value: number): string {

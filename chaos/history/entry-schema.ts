@@ -32,6 +32,7 @@ const fault: z.ZodType<Fault> = z.discriminatedUnion("kind", [
       "checkpointed",
       "recovery-conflict",
       "replica-promoted",
+      "table-altered",
     ]),
     node: name,
   }),

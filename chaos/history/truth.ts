@@ -7,7 +7,7 @@
  */
 import { budgets, lagFloorMs } from "../../src/config/budgets.ts";
 import type { RouterConfig } from "../../src/config/config.ts";
-import type { Fault } from "../faults/fault.ts";
+import type { Fault, FaultKind } from "../faults/fault.ts";
 import type { Claim } from "../subject.ts";
 import { faultWindows } from "./fault-windows.ts";
 import type { FaultWindow } from "./fault-windows.ts";
@@ -262,6 +262,7 @@ function cutsOff(fault: Fault, name: string, { healthCheck }: RouterConfig): "no
     case "recovery-conflict":
     case "replica-promoted":
     case "statements-slow":
+    case "table-altered":
     case "replay-paused":
     case "write-transaction-open":
     case "wal-at-page-boundary":
@@ -330,6 +331,7 @@ function halts(
     case "recovery-conflict":
     case "server-full":
     case "statements-slow":
+    case "table-altered":
     case "write-transaction-open":
     case "wal-at-page-boundary":
     case "wal-switched":
@@ -338,23 +340,21 @@ function halts(
   }
 }
 
+/** Nothing new arrives, or nothing that has arrived is shown. */
+const CERTAIN_HALTS: ReadonlySet<FaultKind> = new Set([
+  "link-down",
+  "link-black-hole",
+  "link-reset",
+  "link-syn-black-hole",
+  "replay-paused",
+  "replica-promoted",
+]);
+
 function isCertainHalt(fault: Fault, { policy, slackMs }: Pick<Context, "policy" | "slackMs">): boolean {
-  switch (fault.kind) {
-    case "link-down":
-    case "link-black-hole":
-    case "link-reset":
-    case "link-syn-black-hole":
-    case "replay-paused":
-    case "replica-promoted":
-      return true;
-    case "link-latency": {
-      // Data that are always later than the budget are as good as none.
-      const { staleMs } = budgets(policy);
-      return fault.direction !== "upstream" && staleMs !== "off" && fault.latencyMs >= staleMs + slackMs;
-    }
-    default:
-      return false;
-  }
+  if (fault.kind !== "link-latency") return CERTAIN_HALTS.has(fault.kind);
+  // Data that are always later than the budget are as good as none.
+  const { staleMs } = budgets(policy);
+  return fault.direction !== "upstream" && staleMs !== "off" && fault.latencyMs >= staleMs + slackMs;
 }
 
 /** How much of a latency its observation has seen, at least. */

@@ -27,7 +27,7 @@ export const FIGURE_HEAD: readonly string[] = [
 ];
 
 /** What the columns of {@link FIGURE_HEAD} mean, for a line below the table. */
-export const FIGURE_LEGEND =
+export const FIGURE_LEGEND: string =
   "stall: the slowest read; detected: from the fault's beginning to its eviction; recovered: from the observed heal to " +
   "the full share; stalest: the oldest data read";
 
@@ -51,7 +51,8 @@ export function duration(ms: number | undefined): string {
   if (ms === undefined) return "";
   const rounded = Math.round(ms);
   if (rounded < 1000) return `${rounded} ms`;
-  if (rounded < 100_000) return rounded % 1000 === 0 ? `${rounded / 1000} s` : `${(rounded / 1000).toFixed(2)} s`;
+  if (rounded < 100_000)
+    return rounded % 1000 === 0 ? `${rounded / 1000} s` : `${(rounded / 1000).toFixed(2)} s`;
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)} min${seconds % 60 === 0 ? "" : ` ${seconds % 60} s`}`;
 }

@@ -131,9 +131,10 @@ export class LiveView implements ProgressView {
           text: `› ${scenario} (${this.#done + 1} of ${this.#total}, ${this.#since(sinceMs)}) ${phase}${told}`,
           style: "cyan",
         },
-        ...[...this.#faults].map(
-          ([what, onSinceMs]): Line => ({ text: `    ${what}, on for ${this.#since(onSinceMs)}`, style: "yellow" }),
-        ),
+        ...[...this.#faults].map(([what, onSinceMs]): Line => ({
+          text: `    ${what}, on for ${this.#since(onSinceMs)}`,
+          style: "yellow",
+        })),
       ];
     }
     const { step, sinceMs } = this.#world ?? {};
@@ -157,7 +158,9 @@ export class LiveView implements ProgressView {
   }
 
   #styled({ text, style }: Line): string {
-    return style === undefined || !this.#screen.color ? text : styleText(style, text, { validateStream: false });
+    return style === undefined || !this.#screen.color
+      ? text
+      : styleText(style, text, { validateStream: false });
   }
 }
 

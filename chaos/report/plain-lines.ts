@@ -26,7 +26,8 @@ export class PlainLines implements ProgressView {
     if (result !== undefined) {
       this.#done += 1;
       this.#line(`[${this.#done}/${this.#total}] ${resultLine(result)}`);
-    } else if (detail !== undefined) this.#line(`  ${scenario}: ${phase === "faults" ? "" : `${phase}: `}${printable(detail)}`);
+    } else if (detail !== undefined)
+      this.#line(`  ${scenario}: ${phase === "faults" ? "" : `${phase}: `}${printable(detail)}`);
   }
 
   note(line: string): void {
@@ -45,6 +46,7 @@ export function resultLine(result: ScenarioResult): string {
   const held = judged.filter((verdict) => verdict.status === "pass").length;
   const checks = judged.length === 0 ? [] : [`${held} of ${judged.length} checks`];
   const fallen = judged.filter((verdict) => verdict.status === "fail").map(({ checker }) => checker);
-  const said = fallen.length > 0 ? `: ${fallen.join(", ")}` : reason === undefined ? "" : `: ${printable(reason)}`;
+  const said =
+    fallen.length > 0 ? `: ${fallen.join(", ")}` : reason === undefined ? "" : `: ${printable(reason)}`;
   return `${scenario} ${STATUS_WORD[status]} (${[...checks, duration(tookMs)].join(", ")})${said}`;
 }

@@ -130,7 +130,9 @@ function paint(
 
 function wrapped(text: string, options: TerminalOptions, indent = ""): string[] {
   const { width } = wrapping(options);
-  return wrapWords(text.split(" "), { width: width - indent.length, indent: "" }).map((line) => indent + line);
+  return wrapWords(text.split(" "), { width: width - indent.length, indent: "" }).map(
+    (line) => indent + line,
+  );
 }
 
 function wrapping({ columns = Infinity }: TerminalOptions): { width: number; indent: string } {

@@ -1,6 +1,7 @@
 /** The suite, in the order in which it runs. */
 import { allReplicasLost } from "./all-replicas-lost.ts";
 import { baseline } from "./baseline.ts";
+import { ddlUnderLoad } from "./ddl-under-load.ts";
 import { bootWithDeadReplica } from "./boot-with-dead-replica.ts";
 import { idlePrimary } from "./idle-primary.ts";
 import { poolExhausted } from "./pool-exhausted.ts";
@@ -38,6 +39,7 @@ export const scenarios: readonly Scenario[] = [
   replicaPromoted,
   serverFull,
   poolExhausted,
+  ddlUnderLoad,
   storm,
   replicaFrozen,
   replicaRefused,

@@ -29,12 +29,12 @@ export const postmasterFrozen: Scenario = {
         {
           kind: "fault",
           atMs: calmMs,
-          forMs: 3 * intervalMs,
+          forMs: 4 * intervalMs,
           fault: { kind: "link-reset", link: `app:${node}` },
         },
         {
           kind: "fault",
-          atMs: calmMs + intervalMs,
+          atMs: calmMs + 2 * intervalMs,
           forMs: 2 * intervalMs + downMs,
           fault: { kind: "postmaster-frozen", node },
         },

@@ -27,6 +27,7 @@ export const replicaFlapping: Scenario = {
       atMs: calmMs + turn * 2 * eachMs,
       forMs: eachMs,
       fault: { kind: "link-down", link },
+      lane: link,
     });
     const turns = [0, 1, 2];
     // Each relapse doubles how long it has to prove itself.

@@ -25,6 +25,7 @@ export const replicaReset: Scenario = {
       atMs,
       forMs: intervalMs,
       fault: { kind: "link-reset", link },
+      lane: link,
     });
     return {
       steps: [resetAt(calmMs), resetAt(calmMs + 4 * intervalMs)],

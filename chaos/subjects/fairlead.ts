@@ -40,7 +40,8 @@ export const fairlead: Subject = {
       throw error;
     }
     return {
-      read: async (text, values) => (await router.read<Row>(text, [...values])).rows,
+      read: async (text, values, name) =>
+        (await router.read<Row>(name === undefined ? text : { name, text }, [...values])).rows,
       write: async (text, values) => (await router.write<Row>(text, [...values])).rows,
       readOnlyTransaction: (statements) =>
         router.transaction(

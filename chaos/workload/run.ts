@@ -13,7 +13,7 @@ import type { Arrival } from "./arrivals.ts";
 import { failedOutcome } from "./outcome.ts";
 import type { FailedOutcome } from "./outcome.ts";
 import type { WorkloadSpec } from "./spec.ts";
-import { evidenceOf, insert, lasting, READ, readOwn } from "./statements.ts";
+import { evidenceOf, insert, lasting, NAMED_READ, READ, readOwn } from "./statements.ts";
 import type { Statement } from "./statements.ts";
 import type { WriteGate } from "./write-gate.ts";
 
@@ -142,8 +142,8 @@ class Loop {
     const { client } = this.#options;
     switch (f) {
       case "read": {
-        const { text, values } = this.#readFor(process);
-        return [evidenceOf(await client.read(text, values))];
+        const { text, values, name } = this.#options.spec.namedReads === true ? NAMED_READ : this.#readFor(process);
+        return [evidenceOf(await client.read(text, values, name))];
       }
       case "write": {
         const { text, values } = insert(id as number);

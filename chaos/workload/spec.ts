@@ -8,6 +8,8 @@ export interface WorkloadSpec {
   readonly mix: { readonly read: number; readonly write: number; readonly transaction: number };
   /** How long each read takes on the server at least, whatever it reads. Default: as long as it takes. */
   readonly readMs?: number;
+  /** Reads outside of transactions are named statements, over a table that a fault may alter. Default false. */
+  readonly namedReads?: boolean;
   /** The harness's own writer, straight on the primary. */
   readonly heartbeatMs: number;
   /** After this a session gives an operation up; a read then counts as stalled and failed, a write as `info`. */

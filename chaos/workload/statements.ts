@@ -8,9 +8,14 @@ import type { Row } from "../subject.ts";
 export interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
+  /** Prepared under this name, once a connection. */
+  readonly name?: string;
 }
 
 const SCHEMA = "fairlead_chaos";
+
+/** One row that nobody needs, in columns that may change. */
+export const ALTERED_TABLE = `${SCHEMA}.altered`;
 
 /**
  * Fresh tables, one statement each, for a superuser on the primary. Nothing keeps a write from being there twice: a
@@ -26,6 +31,9 @@ export function createTables(applicationRole: string): readonly string[] {
     `create table ${SCHEMA}.writes (id integer not null)`,
     // Not unique, see above: only so that a session finds its own write at the same cost however many there are.
     `create index on ${SCHEMA}.writes (id)`,
+    `create table ${ALTERED_TABLE} (id integer not null)`,
+    `insert into ${ALTERED_TABLE} values (1)`,
+    `grant select on ${ALTERED_TABLE} to ${role}`,
     `grant usage on schema ${SCHEMA} to ${role}`,
     `grant select on ${SCHEMA}.heartbeat to ${role}`,
     `grant select, insert on ${SCHEMA}.writes to ${role}`,
@@ -57,6 +65,13 @@ export function lasting({ text, values }: Statement, readMs: number): Statement 
   const there = `coalesce(nullif(current_setting('${READ_MS_SETTING}', true), ''), '0')::double precision`;
   return { text: `${text}, pg_sleep(greatest(${readMs}, ${there}) / 1000)::text as slept`, values };
 }
+
+/** As {@link READ}, by a name, and with whatever columns {@link ALTERED_TABLE} has. */
+export const NAMED_READ: Statement = {
+  name: "fairlead_chaos_read",
+  text: `${READ.text}, altered.* from ${ALTERED_TABLE} as altered`,
+  values: [],
+};
 
 export function insert(id: number): Statement {
   return {

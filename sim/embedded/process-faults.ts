@@ -1,11 +1,10 @@
 /** Faults of a server's process: what is done with signals, and what must be seen of it from outside. */
 import type { NodeName } from "../../chaos/faults/fault.ts";
-import { type Estate, requireNode } from "../nemesis/estate.ts";
+import { type Estate, type EstateConnection, requireNode } from "../nemesis/estate.ts";
 import { greet } from "../nemesis/greeting.ts";
 import type { FaultProcedure, FaultTable } from "../nemesis/procedure.ts";
 import { knock } from "../nemesis/tcp.ts";
 import type { Missing, Watch } from "../nemesis/watch.ts";
-import type { OwnConnection } from "../postgres/direct-connection.ts";
 import { emitMark, replayedLsn } from "../postgres/wal-marks.ts";
 
 /** A node's process, as {@link Server} is one. */
@@ -61,7 +60,7 @@ const silenceMs = 150;
 function frozen(options: ProcessFaultsOptions, node: NodeName, what: "node" | "postmaster"): FaultProcedure {
   const { estate } = options;
   const server = options.processOf(node);
-  let before: OwnConnection | undefined;
+  let before: EstateConnection | undefined;
   return {
     async prepare() {
       before = await estate.connect(node);

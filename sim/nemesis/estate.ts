@@ -1,14 +1,19 @@
 /** What proofs ask of an estate, whatever it runs on: who is where, and a way to each server that no fault touches. */
 import type { NodeName } from "../../chaos/faults/fault.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
-import type { OwnConnection } from "../postgres/direct-connection.ts";
+import type { DirectConnection } from "../../chaos/world.ts";
 import type { TcpAddress } from "./tcp.ts";
+
+export interface EstateConnection extends DirectConnection {
+  /** Lets go at once, without the goodbye that a frozen server would not take. */
+  destroy(): void;
+}
 
 export interface Estate {
   readonly clock: Clock;
   readonly nodes: readonly NodeName[];
   /** Straight to the node, as superuser. */
-  connect(node: NodeName): Promise<OwnConnection>;
+  connect(node: NodeName): Promise<EstateConnection>;
   /** Where the node itself listens. */
   address(node: NodeName): TcpAddress;
   /** Whose WAL a node gets: its own, when it is a primary. */

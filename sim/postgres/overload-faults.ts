@@ -25,6 +25,8 @@ export interface FullServer {
 
 export function serverFull({ estate, node, slots, connectAsApplication }: FullServer): FaultProcedure {
   const held: DirectConnection[] = [];
+  /** Ours, for as long as it lasts: one that left would leave a slot. */
+  let own: DirectConnection | undefined;
   /** Takes what is free; resolves when a connection has been refused for want of a slot. */
   const fill = async (): Promise<void> => {
     let isFull = false;
@@ -41,9 +43,13 @@ export function serverFull({ estate, node, slots, connectAsApplication }: FullSe
   };
   return {
     slowerByMs: 10_000,
-    inject: fill,
+    async inject() {
+      own = await estate.connect(node);
+      await fill();
+    },
     async observeOn(watch) {
-      await using server = await estate.connect(node);
+      own ??= await estate.connect(node);
+      const server = own;
       await watch.until(async (): Promise<Missing> => {
         await fill();
         if (slots === "free") return undefined;
@@ -60,6 +66,8 @@ export function serverFull({ estate, node, slots, connectAsApplication }: FullSe
     },
     async heal() {
       await Promise.all(held.splice(0).map((connection) => connection.close()));
+      await own?.close();
+      own = undefined;
     },
     observeOff: (watch) =>
       watch.until(async () => {

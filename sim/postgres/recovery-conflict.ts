@@ -3,11 +3,10 @@
  * anybody who may still see them.
  */
 import type { NodeName } from "../../chaos/faults/fault.ts";
-import type { DirectConnection } from "../../chaos/world.ts";
-import { type Clock, sleep } from "../../src/runtime/clock.ts";
 import type { Estate } from "../nemesis/estate.ts";
 import type { FaultProcedure } from "../nemesis/procedure.ts";
 import type { Missing, Watch } from "../nemesis/watch.ts";
+import { Repeated } from "./repeated.ts";
 
 /** A row that only exists to be removed. */
 export const churnTable: readonly string[] = [
@@ -24,7 +23,7 @@ const churnEveryMs = 100;
 const proofStatement = `SELECT pg_sleep(${(5 * churnEveryMs) / 1_000})`;
 
 export function recoveryConflict(estate: Estate, node: NodeName): FaultProcedure {
-  let churn: Churn | undefined;
+  let churn: Repeated | undefined;
   return {
     async inject() {
       await using replica = await estate.connect(node);
@@ -32,7 +31,16 @@ export function recoveryConflict(estate: Estate, node: NodeName): FaultProcedure
       if (row?.standby !== true) throw new Error(`${node} is no standby: it recovers nothing`);
       await replica.query(`ALTER SYSTEM SET ${WAIT_SETTING} = 0`);
       await replica.query("SELECT pg_reload_conf()");
-      churn ??= new Churn(await estate.connect(estate.leaderOf(node)), estate.clock);
+      churn ??= new Repeated({
+        connection: await estate.connect(estate.leaderOf(node)),
+        clock: estate.clock,
+        everyMs: churnEveryMs,
+        // A dead row, and its removal.
+        statements: () => [
+          "UPDATE fairlead_harness.churn SET number = number + 1",
+          "VACUUM fairlead_harness.churn",
+        ],
+      });
     },
     async observeOn(watch) {
       await watch.until(() => seeCancelled(estate, node));
@@ -57,37 +65,6 @@ export function recoveryConflict(estate: Estate, node: NodeName): FaultProcedure
       });
     },
   };
-}
-
-/** Makes a dead row and removes it, until it is ended or its server is gone. */
-class Churn {
-  readonly #connection: DirectConnection;
-  readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
-
-  constructor(connection: DirectConnection, clock: Clock) {
-    this.#connection = connection;
-    // Whatever ends it, nothing is removed any more.
-    this.#running = this.#run(clock).catch(() => {});
-  }
-
-  async end(): Promise<void> {
-    this.#ending.abort();
-    await this.#running;
-  }
-
-  async #run(clock: Clock): Promise<void> {
-    const { signal } = this.#ending;
-    try {
-      while (!signal.aborted) {
-        await this.#connection.query("UPDATE fairlead_harness.churn SET number = number + 1");
-        await this.#connection.query("VACUUM fairlead_harness.churn");
-        await sleep(clock, churnEveryMs, signal);
-      }
-    } finally {
-      await this.#connection.close();
-    }
-  }
 }
 
 /** A statement that runs is cancelled, and its connection lives on. */

@@ -6,6 +6,7 @@ import type { FaultTable } from "../nemesis/procedure.ts";
 import { serverFull, statementsSlow } from "./overload-faults.ts";
 import { recoveryConflict } from "./recovery-conflict.ts";
 import { replicaPromoted } from "./replica-promoted.ts";
+import { tableAltered } from "./table-altered.ts";
 
 export interface ServingFaultsOptions {
   readonly estate: Estate;
@@ -22,6 +23,7 @@ export function servingFaults({ estate, connectAsApplication, rebuild }: Serving
     "replica-promoted": ({ node }) => replicaPromoted({ estate, node: existing(node), rebuild }),
     "server-full": ({ node, slots }) =>
       serverFull({ estate, node: existing(node), slots, connectAsApplication }),
+    "table-altered": ({ node }) => tableAltered(estate, existing(node)),
     "statements-slow": ({ node, takeMs }) => statementsSlow({ estate, node: existing(node), takeMs }),
   };
 }

@@ -89,7 +89,11 @@ const chaos: Command<Context> = buildCommand({
     },
     positional: {
       kind: "array",
-      parameter: { parse: text, placeholder: "scenario", brief: "Scenarios to run (default = all but the extended ones)" },
+      parameter: {
+        parse: text,
+        placeholder: "scenario",
+        brief: "Scenarios to run (default = all but the extended ones)",
+      },
     },
   },
   docs: {
@@ -120,7 +124,7 @@ const bench: Command<Context> = buildCommand({
   },
   docs: {
     brief:
-      "Measure what the router adds to a query, paired with bare pg; exit 1 when p99 grows by 1 ms or more",
+      "Measure what the router adds to a query, paired with bare pg; exit 1 when p99 grows by 1 ms or more, 3 when noise hides it",
   },
 });
 

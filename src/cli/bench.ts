@@ -21,7 +21,7 @@ export async function runBench(flags: BenchFlags, _args: readonly [], io: Io): P
     { startEmbeddedCluster },
     { measureDecision },
     { BENCH_TABLE_SQL, measureOverhead },
-    { benchLines, brokenPromises },
+    { benchLines, brokenPromises, unjudgedPromises },
   ] = await Promise.all([
     import("../../sim/embedded/cluster.ts"),
     import("../../chaos/bench/decision.ts"),
@@ -55,7 +55,8 @@ export async function runBench(flags: BenchFlags, _args: readonly [], io: Io): P
   const report = { schemaVersion: 1, decision, overhead } as const;
   if (flags.json !== "-") for (const line of benchLines(report)) io.stdout(line);
   if (flags.json !== undefined) await writeOutput(flags.json, `${JSON.stringify(report, null, 2)}\n`, io);
-  const broken = brokenPromises(report);
-  for (const line of broken) io.stderr(`fairlead: ${line}`);
-  return broken.length === 0 ? EXIT.held : EXIT.fell;
+  const [broken, unjudged] = [brokenPromises(report), unjudgedPromises(report)];
+  for (const line of [...broken, ...unjudged]) io.stderr(`fairlead: ${line}`);
+  if (broken.length > 0) return EXIT.fell;
+  return unjudged.length > 0 ? EXIT.unknown : EXIT.held;
 }

@@ -97,7 +97,8 @@ async function run({ flags, io, experiment, world, seed, directory }: RunInput):
       directory: directory.path,
       toolVersion: packageVersion,
       onProgress: (event) => progress.update(event),
-      openHost: (options) => threadHost({ ...options, onOutput: (line) => progress.note(`subject: ${line}`) }),
+      openHost: (options) =>
+        threadHost({ ...options, onOutput: (line) => progress.note(`subject: ${line}`) }),
       reproduce: (scenario) => reproduceCommand(scenario, seed, flags),
       openWorld: async () => {
         const isFirst = opened === undefined;

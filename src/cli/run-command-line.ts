@@ -38,7 +38,8 @@ function exitCodeOf(error: unknown): number {
 function describe(error: unknown, io: Io): string {
   if (!(error instanceof Error)) return String(error);
   const isOurs = error instanceof UsageError || error instanceof RouterError;
-  const text = isOurs || io.env["FAIRLEAD_DEBUG"] === undefined ? error.message : (error.stack ?? error.message);
+  const text =
+    isOurs || io.env["FAIRLEAD_DEBUG"] === undefined ? error.message : (error.stack ?? error.message);
   // Several config problems are several lines; what a program left at the end, or painted, is not passed on.
   return stripVTControlCharacters(text).trim() || error.name;
 }

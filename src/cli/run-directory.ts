@@ -14,7 +14,7 @@ export interface RunDirectory {
    * Called at the end. A folder that nothing has been written into is removed again; else `latest` points at it from
    * now on, and what is older than the newest ten goes. Says whether it stays.
    */
-  settle(): Promise<boolean>;
+  readonly settle: () => Promise<boolean>;
 }
 
 export interface RunDirectoryOptions {

@@ -6,11 +6,13 @@ export const texts: ApplicationText = {
   ...text_en,
   formatException: messageOf,
   noCommandRegisteredForInput: ({ input, corrections: [meant] }) => {
-    const hint = meant === undefined ? "fairlead --help shows them" : `did you mean ${meant.replaceAll("`", "")}?`;
+    const hint =
+      meant === undefined ? "fairlead --help shows them" : `did you mean ${meant.replaceAll("`", "")}?`;
     return `fairlead: no command is called "${input}": ${hint}`;
   },
   exceptionWhileParsingArguments: (error) => `fairlead: ${scannerMessage(error)}`,
-  exceptionWhileLoadingCommandFunction: (error) => `fairlead: the command cannot be loaded: ${messageOf(error)}`,
+  exceptionWhileLoadingCommandFunction: (error) =>
+    `fairlead: the command cannot be loaded: ${messageOf(error)}`,
 };
 
 function scannerMessage(error: unknown): string {
@@ -20,7 +22,8 @@ function scannerMessage(error: unknown): string {
     ArgumentParseError: ({ exception }) => messageOf(exception),
     FlagNotFoundError: ({ input, corrections: [meant] }) =>
       `there is no flag --${input}${meant === undefined ? "; --help shows them" : `, did you mean --${meant}?`}`,
-    UnexpectedFlagError: ({ externalFlagName, input }) => `--${externalFlagName} is given twice, the second time with "${input}"`,
+    UnexpectedFlagError: ({ externalFlagName, input }) =>
+      `--${externalFlagName} is given twice, the second time with "${input}"`,
     UnsatisfiedFlagError: ({ externalFlagName }) => `--${externalFlagName} needs a value`,
   });
 }

@@ -207,7 +207,7 @@ export class Monitor {
     return loop.startedAt + this.#healthCheck.intervalMs / PROBES_PER_INTERVAL;
   }
 
-  async #probe(loop: Loop, sentAt: number): Promise<void> {
+  async #probe(loop: Loop, sentAt: number, isRepeated = false): Promise<void> {
     const { timeoutMs } = this.#healthCheck;
     try {
       const answer = await withDeadline(this.#clock, loop.probe.ask(timeoutMs), {
@@ -225,6 +225,9 @@ export class Monitor {
     } catch (error) {
       loop.probe.reset();
       if (!this.#isWatched(loop)) return;
+      // Recovery on a standby cancelled it: a server that says so is there, and only has to be asked again.
+      if (!isRepeated && meaningOf(error) === "recovery-conflict")
+        return this.#probe(loop, this.#clock.now(), true);
       if (error instanceof DeadlineError) await this.#expire(loop, error, sentAt);
       else this.#fail(loop, error);
     }

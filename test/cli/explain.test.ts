@@ -31,16 +31,25 @@ describe("fairlead explain, without a database", () => {
     const input = '"select 1"\r\n\n"insert into t values (\'a\\nb\')"\n"not sql at all"';
     const { code, stdout, stderr } = await runCommand(["explain", "--stdin"], { cwd, input });
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const targets = stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as { target: string }).target);
+    const targets = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { target: string }).target);
     expect(targets).toEqual(["replica", "primary", "primary"]);
   });
 
-  test.each(["select 1", "{}", "1", '["select 1"]'])("names the line that is no JSON string: %s", async (line) => {
-    const { code, stdout, stderr } = await runCommand(["explain", "--stdin"], { cwd, input: `"select 1"\n${line}\n` });
-    expect(stdout.trimEnd().split("\n")).toHaveLength(1);
-    expect(stderr).toBe('fairlead: stdin:2: expected one JSON string a line, such as "select 1"\n');
-    expect(code).toBe(2);
-  });
+  test.each(["select 1", "{}", "1", '["select 1"]'])(
+    "names the line that is no JSON string: %s",
+    async (line) => {
+      const { code, stdout, stderr } = await runCommand(["explain", "--stdin"], {
+        cwd,
+        input: `"select 1"\n${line}\n`,
+      });
+      expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+      expect(stderr).toBe('fairlead: stdin:2: expected one JSON string a line, such as "select 1"\n');
+      expect(code).toBe(2);
+    },
+  );
 
   test("ends quietly when nobody reads any more", async () => {
     const input = '"select 1"\n'.repeat(200_000);
@@ -62,11 +71,14 @@ describe("a DSN", () => {
     expect(configFromDsn(dsn).primary).toMatchObject(expected);
   });
 
-  test.each(["s3cret", "http://u:s3cret@h/d", "postgres://:s3cret@h/d", "postgres://u:s3cret%@h/d", "postgres://u:s3cret@h:99999/d"])(
-    "never comes back in an error: %s",
-    (dsn) => {
-      const attempt = (): unknown => configFromDsn(dsn);
-      expect(attempt).toThrow(/^--dsn (?!.*s3cret)/);
-    },
-  );
+  test.each([
+    "s3cret",
+    "http://u:s3cret@h/d",
+    "postgres://:s3cret@h/d",
+    "postgres://u:s3cret%@h/d",
+    "postgres://u:s3cret@h:99999/d",
+  ])("never comes back in an error: %s", (dsn) => {
+    const attempt = (): unknown => configFromDsn(dsn);
+    expect(attempt).toThrow(/^--dsn (?!.*s3cret)/);
+  });
 });

@@ -82,8 +82,14 @@ describe("outputs, before a run", () => {
 
 test.each([
   [{}, "npx fairlead chaos baseline --seed 7"],
-  [{ subject: "./my router.ts", pgBin: "/usr/lib/pg/bin" }, "npx fairlead chaos baseline --seed 7 --subject './my router.ts' --pg-bin /usr/lib/pg/bin"],
-  [{ config: "it's.yaml", envFile: "$HOME/.env" }, "npx fairlead chaos baseline --seed 7 --config 'it'\\''s.yaml' --env-file '$HOME/.env'"],
+  [
+    { subject: "./my router.ts", pgBin: "/usr/lib/pg/bin" },
+    "npx fairlead chaos baseline --seed 7 --subject './my router.ts' --pg-bin /usr/lib/pg/bin",
+  ],
+  [
+    { config: "it's.yaml", envFile: "$HOME/.env" },
+    "npx fairlead chaos baseline --seed 7 --config 'it'\\''s.yaml' --env-file '$HOME/.env'",
+  ],
 ])("the command to run it again can be pasted into a shell: %o", (flags, command) => {
   expect(reproduceCommand("baseline", 7, flags)).toBe(command);
 });

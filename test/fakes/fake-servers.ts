@@ -59,6 +59,8 @@ export class FakeServer {
   saysStandby = true;
   /** How it answers statements; a row with its name by default. */
   answer: (asked: Asked) => Answer | undefined = () => undefined;
+  /** How it answers a probe; with what is true of it by default. */
+  answerToProbe: () => Answer | undefined = () => undefined;
   /** Statements of the traffic, in order. */
   readonly asked: Asked[] = [];
   /** When each probe arrived. */
@@ -126,7 +128,7 @@ export class FakeServer {
   #answerTo(text: string, input: QueryInput, connection: FakeConnection): Answer {
     if (text === PROBE_SQL) {
       this.probedAt.push(this.#clock.now());
-      return { rows: [this.#probeRow(connection)] };
+      return this.answerToProbe() ?? { rows: [this.#probeRow(connection)] };
     }
     if (text === NUDGE_SQL) {
       this.nudgedAt.push(this.#clock.now());

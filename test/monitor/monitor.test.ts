@@ -100,6 +100,28 @@ describe("the schedule", () => {
   });
 });
 
+describe("a probe that recovery cancelled", () => {
+  test("is asked again at once, and says nothing against the server", async () => {
+    const rig = new Rig();
+    await rig.clock.advance(150);
+    let cancelled = 0;
+    rig.server("r1").answerToProbe = () => (cancelled++ === 0 ? { error: pgError("40001") } : undefined);
+    await rig.clock.advance(100);
+    expect(rig.of("failed")).toEqual([]);
+    expect(rig.of("sampled").filter(({ node }) => node === "r1")).toHaveLength(3);
+  });
+
+  test("has failed when it is cancelled again", async () => {
+    const rig = new Rig();
+    await rig.clock.advance(150);
+    rig.server("r1").answerToProbe = () => ({ error: pgError("40001") });
+    await rig.clock.advance(60);
+    // The probe that was due and the immediate one after the first failure, each asked twice.
+    expect(rig.of("failed")).toHaveLength(2);
+    expect(rig.probes("r1").filter((at) => at > 150)).toHaveLength(4);
+  });
+});
+
 describe("probeNow", () => {
   test("probes at once, and makes one probe of many demands", async () => {
     const rig = new Rig({ ...HEALTH_CHECK, intervalMs: 1000 });

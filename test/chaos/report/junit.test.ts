@@ -99,7 +99,7 @@ describe("the JUnit report", () => {
     expect(failure?.message).toContain("a | b <script>&amp; \"x\" 'y' `z` *s* [l](u)");
     expect(failure?.message).toContain("second [31mred[0m ]]> ");
     expect(failure?.["#text"]).toContain("#42 +1.234 s session 7 read fail");
-    expect(junitReport(smallReport)).not.toMatch(/[\u0000-\u0008\u000B-\u001F\uD800-\uDFFF]/);
+    expect(junitReport(smallReport).replaceAll("\n", "")).not.toMatch(/\p{Cc}|\p{Cs}/u);
   });
 
   test("says how to run a scenario again, and under what it ran", () => {
