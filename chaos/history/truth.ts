@@ -219,18 +219,11 @@ function lostAttempts(
 ): Interval[] {
   if (!("node" in fault) || fault.node !== name) return [];
   const { from, to } = possibly;
-  switch (fault.kind) {
-    case "recovery-conflict":
-    case "server-full":
-      return [{ from, to: to + slackMs }];
-    case "replica-promoted": {
-      const noticedAt = certainly === undefined ? to : certainly.from + budgets(policy).downMs;
-      const rebuilt = healing === undefined ? [] : [{ from: healing.from, to: healing.to + slackMs }];
-      return [{ from, to: noticedAt + slackMs }, ...rebuilt];
-    }
-    default:
-      return [];
-  }
+  if (fault.kind === "recovery-conflict" || fault.kind === "server-full") return [{ from, to: to + slackMs }];
+  if (fault.kind !== "replica-promoted") return [];
+  const noticedAt = certainly === undefined ? to : certainly.from + budgets(policy).downMs;
+  const rebuilt = healing === undefined ? [] : [{ from: healing.from, to: healing.to + slackMs }];
+  return [{ from, to: noticedAt + slackMs }, ...rebuilt];
 }
 
 function cutsOff(fault: Fault, name: string, { healthCheck }: RouterConfig): "no" | "possibly" | "certainly" {

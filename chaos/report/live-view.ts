@@ -149,7 +149,8 @@ export class LiveView implements ProgressView {
   #erase(): string {
     const columns = Math.max(1, this.#screen.columns());
     const height = this.#drawn.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / columns)), 0);
-    return height === 0 ? "" : `\u{1b}[${height}A\u{1b}[0J`;
+    // To the left edge first: the terminal itself may have written `^C` here.
+    return height === 0 ? "" : `\r\u{1b}[${height}A\u{1b}[0J`;
   }
 
   /** One short of the edge: a full last column makes some terminals break the line. */

@@ -1,10 +1,10 @@
 /** A migration while the application runs: named statements keep plans that no longer fit, on every connection of every node. */
 import { availability } from "../checkers/availability.ts";
 import { boundedStaleness } from "../checkers/bounded-staleness.ts";
+import { fairnessLive } from "../checkers/fairness-live.ts";
 import { noFalseEviction } from "../checkers/no-false-eviction.ts";
 import { noLeak } from "../checkers/no-leak.ts";
 import { primaryProtection } from "../checkers/primary-protection.ts";
-import { weightFairness } from "../checkers/weight-fairness.ts";
 import { writeSafety } from "../checkers/write-safety.ts";
 import type { Scenario } from "./scenario.ts";
 import { timingOf } from "./timing.ts";
@@ -26,7 +26,8 @@ export const ddlUnderLoad: Scenario = {
   checkers: [
     availability,
     primaryProtection,
-    weightFairness,
+    // By who answered: a read that met an old plan was given to two replicas, and only one has answered it.
+    fairnessLive,
     boundedStaleness,
     noFalseEviction,
     writeSafety,

@@ -18,8 +18,13 @@ export const naive: Subject = {
     const anyReplica = (): Pool => (replicas.length === 0 ? primary : prng.pick(replicas));
     return {
       read: async (text, values, name) =>
-        (await anyReplica().query<Row>({ text, values: [...values], ...(name === undefined ? {} : { name }) }))
-          .rows,
+        (
+          await anyReplica().query<Row>({
+            text,
+            values: [...values],
+            ...(name === undefined ? {} : { name }),
+          })
+        ).rows,
       write: async (text, values) => (await primary.query<Row>(text, [...values])).rows,
       readOnlyTransaction: async (statements) => {
         const client = await anyReplica().connect();

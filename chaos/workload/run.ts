@@ -142,7 +142,8 @@ class Loop {
     const { client } = this.#options;
     switch (f) {
       case "read": {
-        const { text, values, name } = this.#options.spec.namedReads === true ? NAMED_READ : this.#readFor(process);
+        const { text, values, name } =
+          this.#options.spec.namedReads === true ? NAMED_READ : this.#readFor(process);
         return [evidenceOf(await client.read(text, values, name))];
       }
       case "write": {

@@ -15,7 +15,7 @@ export interface Statement {
 const SCHEMA = "fairlead_chaos";
 
 /** One row that nobody needs, in columns that may change. */
-export const ALTERED_TABLE = `${SCHEMA}.altered`;
+export const ALTERED_TABLE: string = `${SCHEMA}.altered`;
 
 /**
  * Fresh tables, one statement each, for a superuser on the primary. Nothing keeps a write from being there twice: a

@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Fault, LinkName } from "../../chaos/faults/fault.ts";
-import { lasting } from "../../chaos/workload/statements.ts";
+import { createTables, DROP_TABLES, lasting, NAMED_READ } from "../../chaos/workload/statements.ts";
 import type { Endpoint } from "../../chaos/world.ts";
 import { processesWorkingIn } from "../../sim/embedded/processes.ts";
 import { type EmbeddedWorld, startEmbeddedWorld } from "../../sim/embedded/world.ts";
@@ -543,6 +543,28 @@ describe("a server that is there and does not serve as it should", () => {
     await using _fault = await world.nemesis.inject({ kind: "server-full", node: "replica-1", slots: "all" });
     expect(await isAnswered(before, 1_000)).toBe(false);
     await expect(throughLink("replica-1")).rejects.toMatchObject({ code: "53300" });
+  });
+
+  test("table altered: plans made before do not fit after, on replicas too, and last after the heal", async () => {
+    const { cluster, rig } = world;
+    for (const statement of createTables(rig.user)) await cluster.sql(cluster.primary, statement);
+    await cluster.settled(5_000);
+    const fault = await world.nemesis.inject({ kind: "table-altered", node: "primary" });
+    const stale = async (): Promise<unknown> => {
+      const replica = await throughLink("replica-2");
+      for (let i = 0; i < 20; i++) {
+        const told = await replica
+          .query(NAMED_READ as { name: string; text: string })
+          .catch((error: unknown) => error);
+        if (told instanceof Error) return told;
+        await sleep(50);
+      }
+      return undefined;
+    };
+    expect(await stale()).toMatchObject({ code: "0A000", routine: "RevalidateCachedQuery" });
+    await fault.heal();
+    expect(await stale()).toBeUndefined();
+    await cluster.sql(cluster.primary, DROP_TABLES);
   });
 
   test("statements slow: reads that look take long on that node, others and probes do not", async () => {

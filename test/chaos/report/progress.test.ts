@@ -11,6 +11,7 @@ class FakeTerminal {
   readonly color = false;
   width: number;
   #lines: string[] = [""];
+  #column = 0;
 
   constructor(width: number) {
     this.width = width;
@@ -20,9 +21,10 @@ class FakeTerminal {
 
   readonly write = (text: string): void => {
     // oxlint-disable-next-line no-control-regex -- escape sequences are what this reads
-    for (const [token] of text.matchAll(/\u001B\[\d+[A-Z]|\n|[^\u001B\n]+/g)) {
-      if (token === "\n") this.#lines.push("");
-      else if (token === "\u001B[0J") this.#lines[this.#lines.length - 1] = "";
+    for (const [token] of text.matchAll(/\u001B\[\d+[A-Z]|[\r\n]|[^\u001B\r\n]+/g)) {
+      if (token === "\n") this.#newLine();
+      else if (token === "\r") this.#column = 0;
+      else if (token === "\u001B[0J") this.#setLast(this.#last.slice(0, this.#column));
       else if (token.startsWith("\u001B[")) {
         const up = Number.parseInt(token.slice(2), 10);
         if (!token.endsWith("A") || up >= this.#lines.length)
@@ -34,26 +36,39 @@ class FakeTerminal {
 
   /** What somebody sees. */
   get shown(): string[] {
-    return this.#lines.slice(0, -1);
+    return this.#lines.at(-1) === "" ? this.#lines.slice(0, -1) : [...this.#lines];
   }
 
   /** Breaks anew what stands there, as terminals do. */
   resize(width: number): void {
     this.width = width;
     const lines = this.#lines.slice(0, -1);
-    this.#lines = [];
+    this.#lines = [""];
     for (const line of lines) {
-      this.#lines.push("");
       this.#print(line);
+      this.#newLine();
     }
+  }
+
+  get #last(): string {
+    return this.#lines.at(-1) ?? "";
+  }
+
+  #setLast(text: string): void {
+    this.#lines[this.#lines.length - 1] = text;
+  }
+
+  #newLine(): void {
     this.#lines.push("");
+    this.#column = 0;
   }
 
   #print(text: string): void {
-    for (let rest = text; rest !== ""; rest = rest.slice(this.width)) {
-      const last = this.#lines.length - 1;
-      if (this.#lines[last] === "") this.#lines[last] = rest.slice(0, this.width);
-      else this.#lines.push(rest.slice(0, this.width));
+    for (const character of text) {
+      if (this.#column === this.width) this.#newLine();
+      const line = this.#last.padEnd(this.#column);
+      this.#setLast(line.slice(0, this.#column) + character + line.slice(this.#column + 1));
+      this.#column += 1;
     }
   }
 }
@@ -124,6 +139,16 @@ describe("the live view", () => {
     expect(terminal.shown.join("").replaceAll(/\s/g, "")).toBe(
       `subject:onetwothreefourfivesixseven${"x".repeat(50)}`,
     );
+  });
+
+  test("goes away whole when the terminal has written ^C below it", () => {
+    const { terminal, progress } = open(60);
+    progress.begin({ scenarios: ["baseline"] });
+    progress.update({ scenario: "baseline", phase: "steady" });
+    terminal.write("^C");
+    progress.end();
+    terminal.write("fairlead: interrupted\n");
+    expect(terminal.shown).toEqual(["fairlead: interrupted"]);
   });
 
   test("never draws a line that would break, and finds its place again when the terminal became narrower", async () => {

@@ -182,6 +182,22 @@ describe("an operation", () => {
     expect(asked.some((values) => values.length === 0)).toBe(true);
   });
 
+  test("may have to last, or be named: what says where it comes from is the same", async () => {
+    const asked: { readonly text: string; readonly name: string | undefined }[] = [];
+    const read: SubjectClient["read"] = (text, _values, name) => {
+      asked.push({ text, name });
+      return Promise.resolve([ROW]);
+    };
+    await experiment({ read }, { readMs: 30 }).run(50);
+    const [lasting] = asked.splice(0);
+    expect(lasting?.text).toMatch(/as heartbeat, .*pg_sleep\(greatest\(30, /);
+    expect(lasting?.name).toBeUndefined();
+    await experiment({ read }, { namedReads: true }).run(50);
+    const [named] = asked;
+    expect(named?.text).toMatch(/as heartbeat, .*altered\.\* from fairlead_chaos\.altered/);
+    expect(named?.name).toBe("fairlead_chaos_read");
+  });
+
   test("that is not answered is given up: a read fails, a write is left in doubt", async () => {
     const never = (): Promise<never> => new Promise(() => {});
     const history = await experiment(
