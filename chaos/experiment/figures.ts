@@ -15,6 +15,7 @@ export interface Measured {
 
 export function figuresOf({ history, from, until }: Measured): ScenarioFigures {
   const reads = { all: 0, failed: 0, longestMs: 0, worstStalenessMs: 0 };
+  const transactions = { all: 0, failed: 0 };
   const writes = { all: 0, failed: 0 };
   const answeredBy = new Map<string, number>();
   const heartbeats = acknowledgedHeartbeats(history);
@@ -25,8 +26,9 @@ export function figuresOf({ history, from, until }: Measured): ScenarioFigures {
       writes.all += 1;
       writes.failed += failed;
     } else if (invoke.f !== "heartbeat") {
-      reads.all += 1;
-      reads.failed += failed;
+      const counted = invoke.f === "read" ? reads : transactions;
+      counted.all += 1;
+      counted.failed += failed;
       reads.longestMs = Math.max(reads.longestMs, completion.at - invoke.at);
       reads.worstStalenessMs = Math.max(reads.worstStalenessMs, stalenessMs(invoke, completion, heartbeats));
       const node = completion.evidence?.[0]?.node;
@@ -40,6 +42,8 @@ export function figuresOf({ history, from, until }: Measured): ScenarioFigures {
   return {
     reads: reads.all,
     failedReads: reads.failed,
+    transactions: transactions.all,
+    failedTransactions: transactions.failed,
     writes: writes.all,
     failedWrites: writes.failed,
     dropped: history.filter((entry) => entry.type === "dropped" && entry.at >= from && entry.at <= until)

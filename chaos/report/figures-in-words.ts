@@ -18,7 +18,8 @@ const VERDICT_MARK: Readonly<Record<VerdictStatus, string>> = {
 
 export const FIGURE_HEAD: readonly string[] = [
   "failed reads",
-  "failed writes",
+  "transactions",
+  "writes",
   "stall",
   "detected",
   "recovered",
@@ -28,7 +29,7 @@ export const FIGURE_HEAD: readonly string[] = [
 
 /** What the columns of {@link FIGURE_HEAD} mean, for a line below the table. */
 export const FIGURE_LEGEND: string =
-  "stall: the slowest read; detected: from the fault's beginning to its eviction; recovered: from the observed heal to " +
+  "reads, transactions (read-only), writes: failed of asked; stall: the slowest read or transaction; detected: from the fault's beginning to its eviction; recovered: from the observed heal to " +
   "the full share; stalest: the oldest data read";
 
 /** One cell a column of {@link FIGURE_HEAD}; empty where nothing was measured. */
@@ -37,6 +38,7 @@ export function figureCells(result: ScenarioResult, order: readonly string[]): s
   if (figures === undefined || figures.reads + figures.writes === 0) return FIGURE_HEAD.map(() => "");
   return [
     `${figures.failedReads} of ${figures.reads}`,
+    `${figures.failedTransactions} of ${figures.transactions}`,
     `${figures.failedWrites} of ${figures.writes}`,
     duration(figures.longestStallMs),
     duration(figures.detectionMs),

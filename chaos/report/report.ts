@@ -18,6 +18,9 @@ export interface FaultReport {
 export interface ScenarioFigures {
   readonly reads: number;
   readonly failedReads: number;
+  /** Read-only transactions. One that was open on a node that is lost fails: what it had read cannot be read again for it. */
+  readonly transactions: number;
+  readonly failedTransactions: number;
   readonly writes: number;
   readonly failedWrites: number;
   readonly dropped: number;

@@ -40,6 +40,8 @@ const figures = z
   .strictObject({
     reads: count("Reads asked while it was measured"),
     failedReads: count("Reads that failed"),
+    transactions: count("Read-only transactions asked while it was measured"),
+    failedTransactions: count("Read-only transactions that failed"),
     writes: count("Writes asked while it was measured"),
     failedWrites: count("Writes that failed"),
     dropped: count("Operations not asked because every session was busy"),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { faultTarget } from "../../chaos/faults/fault.ts";
 import { scenarios } from "../../chaos/scenarios/index.ts";
+import { replicaSlow } from "../../chaos/scenarios/replica-slow.ts";
 import type { Schedule } from "../../chaos/scenarios/scenario.ts";
 import { suiteWorkload } from "../../chaos/suite.ts";
 import { budgets } from "../../src/config/budgets.ts";
@@ -183,4 +184,15 @@ describe("storm", () => {
     const needs = scenarios.find(({ name }) => name === "storm")?.needs ?? [];
     expect(new Set(kinds.flatMap((of) => [...of]))).toEqual(new Set(needs));
   });
+});
+
+test("replica-slow answers later than a probe may take, for as long as must be noticed twice over", () => {
+  const { steps } = replicaSlow.schedule({
+    policy: FAST,
+    primary: "primary",
+    replicas: REPLICAS,
+    prng: createPrng(1),
+  });
+  expect(steps).toMatchObject([{ fault: { kind: "link-latency", latencyMs: 500, direction: "downstream" } }]);
+  expect(steps[0]?.forMs).toBeGreaterThan(2 * budgets(FAST).stallMs);
 });

@@ -17,6 +17,8 @@ export const held: ScenarioResult = {
   figures: {
     reads: 249,
     failedReads: 0,
+    transactions: 20,
+    failedTransactions: 0,
     writes: 60,
     failedWrites: 0,
     dropped: 0,
@@ -48,6 +50,8 @@ export const fell: ScenarioResult = {
   figures: {
     reads: 100,
     failedReads: 3,
+    transactions: 20,
+    failedTransactions: 1,
     writes: 20,
     failedWrites: 1,
     dropped: 0,

@@ -6,12 +6,12 @@ import { held, smallReport, unjudged } from "./small-report.ts";
 describe("the closing tables", () => {
   test("are these for a small report", () => {
     expect(terminalReport(smallReport, { color: false })).toEqual([
-      "scenario        verdict  took    failed reads  failed writes  stall   detected  recovered  stalest  shares",
-      "baseline        held     2.94 s  0 of 249      0 of 60        12 ms                        0 ms     25% 75%",
-      "replica-killed  FELL     61 s    3 of 100      1 of 20        1.23 s  412 ms    1.10 s     300 ms   0% 100%",
+      "scenario        verdict  took    failed reads  transactions  writes   stall   detected  recovered  stalest  shares",
+      "baseline        held     2.94 s  0 of 249      0 of 20       0 of 60  12 ms                        0 ms     25% 75%",
+      "replica-killed  FELL     61 s    3 of 100      1 of 20       1 of 20  1.23 s  412 ms    1.10 s     300 ms   0% 100%",
       "replay-paused   unknown  300 ms",
       "promotion       skipped  0 ms",
-      "stall: the slowest read; detected: from the fault's beginning to its eviction; recovered: from the observed heal to the full share; stalest: the oldest data read",
+      "reads, transactions (read-only), writes: failed of asked; stall: the slowest read or transaction; detected: from the fault's beginning to its eviction; recovered: from the observed heal to the full share; stalest: the oldest data read",
       "shares of reads: primary replica-1",
       "",
       "scenario        availability  no-leak",
@@ -57,7 +57,7 @@ describe("the closing tables", () => {
   test("leave out what there is nothing to say of", () => {
     const lines = terminalReport({ ...smallReport, scenarios: [unjudged] }, { color: false });
     expect(lines.slice(0, 3)).toEqual([
-      "scenario       verdict  took    failed reads  failed writes  stall  detected  recovered  stalest  shares",
+      "scenario       verdict  took    failed reads  transactions  writes  stall  detected  recovered  stalest  shares",
       "replay-paused  unknown  300 ms",
       "",
     ]);
