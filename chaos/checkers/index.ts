@@ -5,6 +5,7 @@ import type { Checker } from "./checker.ts";
 import { fairnessLive } from "./fairness-live.ts";
 import { fallback } from "./fallback.ts";
 import { lagEviction } from "./lag-eviction.ts";
+import { liveness } from "./liveness.ts";
 import { logOnce } from "./log-once.ts";
 import { longFork } from "./long-fork.ts";
 import { noFalseEviction } from "./no-false-eviction.ts";
@@ -25,6 +26,7 @@ export const checkers: readonly Checker[] = [
   fallback,
   primaryProtection,
   recovery,
+  liveness,
   weightFairness,
   fairnessLive,
   boundedStaleness,

@@ -24,7 +24,7 @@ export const liveness: Checker = {
   check(input) {
     const { history, until } = input;
     const truth = deriveTruth(input);
-    const from = calmFrom(truth, until);
+    const from = Math.max(input.from, calmFrom(truth, until));
     const well = [...truth.replicas.values()].filter((replica) => !isDisturbed(replica, from, until));
     const ownWrites = new OwnWrites(input, truth);
     const judge = new Judge(well.map(({ name }) => name));

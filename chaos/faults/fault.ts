@@ -61,6 +61,8 @@ export type Fault =
    * are taken away from it first (`all`).
    */
   | { readonly kind: "server-full"; readonly node: NodeName; readonly slots: "free" | "all" }
+  /** A replica streams from another replica, or has no WAL receiver and gets all it has from an archive. No loss, only another way. */
+  | { readonly kind: "replica-fed"; readonly node: NodeName; readonly by: "replica" | "archive" }
   /** The workload's extra table gets a column on the primary and loses it, again and again: plans of named statements become stale. */
   | { readonly kind: "table-altered"; readonly node: NodeName }
   /** Reads of a workload with `readMs` take that long on this node; whatever does not read the workload's tables is as fast as ever. */

@@ -37,6 +37,7 @@ const fault: z.ZodType<Fault> = z.discriminatedUnion("kind", [
     node: name,
   }),
   z.object({ kind: z.literal("server-full"), node: name, slots: z.enum(["free", "all"]) }),
+  z.object({ kind: z.literal("replica-fed"), node: name, by: z.enum(["replica", "archive"]) }),
   z.object({ kind: z.literal("statements-slow"), node: name, takeMs: z.number().min(0) }),
 ]);
 

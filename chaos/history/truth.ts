@@ -256,6 +256,7 @@ function cutsOff(fault: Fault, name: string, { healthCheck }: RouterConfig): "no
     case "replica-promoted":
     case "statements-slow":
     case "table-altered":
+    case "replica-fed":
     case "replay-paused":
     case "write-transaction-open":
     case "wal-at-page-boundary":
@@ -280,12 +281,20 @@ function dataFlow(context: Context, name: string): { possibly: Interval[]; certa
       certainly.push({ from: haltedFrom(window.fault, window.certainly.from), to: window.certainly.to });
     }
   }
+  possibly.push(...context.faults.flatMap((window) => refeedings(window, name)));
   for (const { possibly: killed, certainly: dead } of primaryKills(context)) {
     // Who had not caught up when the primary died cannot until it is back.
     const catchingUp = extended(union(possibly), CATCH_UP_MS);
     if (touches(catchingUp, killed.from, dead?.from ?? killed.to)) possibly.push(killed);
   }
   return { possibly, certainly };
+}
+
+/** While a replica is told to get its WAL in another way, and told back, none may arrive for a moment. */
+function refeedings({ fault, possibly, certainly, healing }: FaultWindow, name: string): Interval[] {
+  if (fault.kind !== "replica-fed" || fault.node !== name) return [];
+  const told = { from: possibly.from, to: certainly?.from ?? possibly.to };
+  return healing === undefined ? [told] : [told, healing];
 }
 
 function primaryKills({ faults, primary }: Pick<Context, "faults" | "primary">): readonly FaultWindow[] {
@@ -325,6 +334,7 @@ function halts(
     case "server-full":
     case "statements-slow":
     case "table-altered":
+    case "replica-fed":
     case "write-transaction-open":
     case "wal-at-page-boundary":
     case "wal-switched":

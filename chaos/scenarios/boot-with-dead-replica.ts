@@ -16,14 +16,15 @@ export const bootWithDeadReplica: Scenario = {
   title:
     "A router starts without the replicas that are gone, fails no read for them, and takes them in when they are there.",
   extended: true,
-  needs: ["link-down", "link-black-hole"],
+  needs: ["link-down", "link-black-hole", "link-syn-black-hole"],
   schedule: ({ policy, replicas, prng }) => {
     const { downMs, returnMs } = timingOf(policy);
     const [refused, silent] = prng.shuffle(replicas);
     const faults: Fault[] = [];
     if (refused !== undefined) faults.push({ kind: "link-down", link: `app:${refused}` });
     // Of a single replica one loss is enough; of two, the primary serves alone.
-    if (silent !== undefined) faults.push({ kind: "link-black-hole", link: `app:${silent}` });
+    const kind = prng.pick(["link-black-hole", "link-syn-black-hole"] as const);
+    if (silent !== undefined) faults.push({ kind, link: `app:${silent}` });
     return {
       steps: faults.map((fault): Step => ({
         kind: "fault",

@@ -1,8 +1,8 @@
 /** The suite, in the order in which it runs. */
 import { allReplicasLost } from "./all-replicas-lost.ts";
 import { baseline } from "./baseline.ts";
-import { ddlUnderLoad } from "./ddl-under-load.ts";
 import { bootWithDeadReplica } from "./boot-with-dead-replica.ts";
+import { ddlUnderLoad } from "./ddl-under-load.ts";
 import { idlePrimary } from "./idle-primary.ts";
 import { poolExhausted } from "./pool-exhausted.ts";
 import { postmasterFrozen } from "./postmaster-frozen.ts";
@@ -11,6 +11,7 @@ import { primaryLost } from "./primary-lost.ts";
 import { recoveryConflict } from "./recovery-conflict.ts";
 import { replayPaused } from "./replay-paused.ts";
 import { replicaBlackHole } from "./replica-black-hole.ts";
+import { archiveOnlyReplica, cascadingReplica } from "./replica-fed.ts";
 import { replicaFlapping } from "./replica-flapping.ts";
 import { replicaFrozen } from "./replica-frozen.ts";
 import { replicaKilled } from "./replica-killed.ts";
@@ -40,6 +41,8 @@ export const scenarios: readonly Scenario[] = [
   serverFull,
   poolExhausted,
   ddlUnderLoad,
+  cascadingReplica,
+  archiveOnlyReplica,
   storm,
   replicaFrozen,
   replicaRefused,

@@ -27,9 +27,13 @@ const ON_REPLICA: readonly FaultOn[] = [
   (node, { healthCheck }) => ({
     kind: "link-latency",
     link: `app:${node}`,
-    latencyMs: healthCheck.timeoutMs / 4,
+    // One slow replica that is left alone with all reads must still have connections enough for them.
+    latencyMs: healthCheck.timeoutMs / 10,
     direction: "both",
   }),
+  (node) => ({ kind: "link-reset", link: `app:${node}` }),
+  (node) => ({ kind: "node-frozen", node }),
+  (node) => ({ kind: "server-full", node, slots: "free" }),
   (node) => ({ kind: "replay-paused", node }),
 ];
 
@@ -54,6 +58,9 @@ const NEEDS: readonly FaultKind[] = [
   "link-down",
   "link-black-hole",
   "link-latency",
+  "link-reset",
+  "node-frozen",
+  "server-full",
   "replay-paused",
   "write-transaction-open",
   "wal-switched",

@@ -243,6 +243,7 @@ export class EmbeddedWorld implements World {
         estate,
         connectAsApplication: (node) => this.#connectAsApplication(node),
         rebuild: (node) => cluster.rebuild(node),
+        walFolderOf: (node) => join(cluster.node(node).dataDirectory, "pg_wal"),
       }),
     };
   }

@@ -60,6 +60,7 @@ const mistakes: readonly (readonly [string, readonly string[], RegExp])[] = [
   ],
   ["a flag without its value", ["chaos", "--seed"], /--seed needs a value/],
   ["an unknown scenario", ["chaos", "baselin"], /no scenario is called "baselin": did you mean baseline\?/],
+  ["all scenarios and one by name", ["chaos", "baseline", "--all"], /leave the names out, or --all/],
   [
     "an unknown subject",
     ["chaos", "--subject", "fairled"],

@@ -545,6 +545,25 @@ describe("a server that is there and does not serve as it should", () => {
     await expect(throughLink("replica-1")).rejects.toMatchObject({ code: "53300" });
   });
 
+  test.each([
+    ["replica", 1],
+    ["archive", 0],
+  ] as const)(
+    "replica fed by another %s: WAL arrives all the same, until the heal and after",
+    async (by, receivers) => {
+      const fault = await world.nemesis.inject({ kind: "replica-fed", node: "replica-3", by });
+      const replica = await straightTo("replica-3");
+      expect(await valueOf(replica, "(SELECT count(*)::int FROM pg_stat_wal_receiver)")).toBe(receivers);
+      const follower = "(SELECT count(*)::int FROM pg_stat_replication WHERE application_name = 'replica-3')";
+      expect(await valueOf(await straightTo("primary"), follower)).toBe(0);
+      await (await straightTo("primary")).query("CREATE TABLE IF NOT EXISTS fed (id int)");
+      await expect.poll(() => valueOf(replica, "to_regclass('fed')::text"), { timeout: 5_000 }).toBe("fed");
+      await fault.heal();
+      expect(await valueOf(await straightTo("primary"), follower)).toBe(1);
+      expect(await receivesWal("replica-3", 5_000)).toBe(true);
+    },
+  );
+
   test("table altered: plans made before do not fit after, on replicas too, and last after the heal", async () => {
     const { cluster, rig } = world;
     for (const statement of createTables(rig.user)) await cluster.sql(cluster.primary, statement);
@@ -839,6 +858,7 @@ describe("the end of a world", () => {
     ports.push(...own.cluster.nodes.map((node) => own.cluster.endpoint(node).port));
     ports.push(Number(new URL(own.toxiproxyUrl).port));
     await own.nemesis.inject({ kind: "link-black-hole", link: "app:replica-1" });
+    await own.nemesis.inject({ kind: "link-syn-black-hole", link: "app:replica-2" });
     await own.nemesis.inject({ kind: "node-killed", node: "replica-2" });
     await own.nemesis.inject({ kind: "write-transaction-open", node: "primary" });
     await own.cluster.node("primary").freeze();

@@ -235,6 +235,16 @@ describe("a server that is there and does not serve as it should", () => {
     expect([replica.possiblyIll, replica.undetected]).toEqual([[], []]);
   });
 
+  test("a replica that is fed in another way is well, but for the moments in which that changes", () => {
+    const fault: Fault = { kind: "replica-fed", node: "replica-1", by: "archive" };
+    const replica = node(truthOf(new HistoryBuilder().fault(fault, on, off)), "replica-1");
+    expect(replica.possiblyIll).toEqual([
+      { from: 1_000, to: 2_100 },
+      { from: 5_000, to: 6_200 },
+    ]);
+    expect([replica.certainlyHalted, replica.possiblyUnreachable]).toEqual([[], []]);
+  });
+
   test("one with no slot at all is possibly unreachable, and certainly nothing", () => {
     const fault: Fault = { kind: "server-full", node: "replica-1", slots: "all" };
     const replica = node(truthOf(new HistoryBuilder().fault(fault, on, off)), "replica-1");
