@@ -59,6 +59,9 @@ interface Judging {
   readonly violations: Violations;
 }
 
+/** An event is told a turn of the event loop after the router came to believe it. */
+const TOLD_WITHIN_MS = 5;
+
 /** For how long it was wrong either way in all, budgets included. */
 function judge(
   node: NodeTruth,
@@ -79,7 +82,7 @@ function judge(
     if (belief.well) wellWhileOut += lengthOf(intersection(held, isOut));
     else outWhileWell += lengthOf(difference(held, maybeIll));
     const wrongMs = lengthOf(wrong);
-    if (wrongMs <= 0) continue;
+    if (wrongMs <= TOLD_WITHIN_MS) continue;
     violations.add(
       [belief.index],
       () =>

@@ -127,7 +127,10 @@ describe("a new epoch", () => {
     selection = nextEpoch(picks(selection, 3).selection, [a, b, c]);
     expect(first.selection.candidates[first.index]?.name).toBe("c");
     // a was owed a quarter when it left, and three periods of others later still is.
-    expect((selection.owed[0] as number) / (selection.total * PARTS) + selection.carried.shift).toBeCloseTo(0.25, 9);
+    expect((selection.owed[0] as number) / (selection.total * PARTS) + selection.carried.shift).toBeCloseTo(
+      0.25,
+      9,
+    );
   });
 
   property.prop([membershipChanges(), phase], { numRuns: 60 })(
