@@ -6,6 +6,8 @@ const reportFile = process.env["FAIRLEAD_TEST_REPORT"];
 
 export default defineConfig({
   test: {
+    // One a core: the default leaves one of two cores idle.
+    maxWorkers: 2,
     // CI counts from the runner's own report.
     ...(reportFile === undefined ? {} : { reporters: ["default", "json"], outputFile: { json: reportFile } }),
     root: new URL("..", import.meta.url).pathname,
