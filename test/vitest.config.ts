@@ -15,6 +15,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          sequence: { groupOrder: 0 },
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**"],
           testTimeout: 20_000,
@@ -23,6 +24,8 @@ export default defineConfig({
       {
         test: {
           name: "integration",
+          // After the unit tests, so that nothing else runs while servers are timed.
+          sequence: { groupOrder: 1 },
           include: ["test/integration/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
