@@ -10,7 +10,7 @@ import { unnamed } from "./driver/query-config.ts";
 import { NodeTraffic } from "./driver/node-traffic.ts";
 import type { Failure, Lease, NodeRole } from "./driver/node-traffic.ts";
 import { meaningOf } from "./driver/sqlstate.ts";
-import { RouterError } from "./errors.ts";
+import { RouterError, messageOf } from "./errors.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import type { MonitorListener } from "./monitor/monitor.ts";
 import { poolerRefusal } from "./pooler.ts";
@@ -670,11 +670,6 @@ function unreachedError(
     node: decision.node,
     cause,
   });
-}
-
-export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
-  return error instanceof Error ? error.message : String(error);
 }
 
 function closedError(): RouterError {

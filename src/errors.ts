@@ -43,3 +43,9 @@ export class RouterError extends Error {
     this.node = options.node;
   }
 }
+
+/** What an error says; of several that come as one without words, what each says. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

@@ -3,6 +3,7 @@
  * has no effect to be in doubt of. A write counts as `fail` only where something proves it: whatever is not known here
  * is `info`. Pure.
  */
+import { messageOf } from "../../src/errors.ts";
 import type { OperationError, OperationFunction } from "../history/operation.ts";
 import { DeadlineError } from "../../src/runtime/clock.ts";
 
@@ -86,9 +87,4 @@ function fieldsOf(error: unknown): ErrorFields {
     severity: text(fields["severity"]),
     message: text(fields["message"]),
   };
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === "") return error.errors.map(messageOf).join("; ");
-  return error instanceof Error ? error.message : String(error);
 }

@@ -38,5 +38,4 @@ function listen(server: Server): Promise<number> {
 }
 
 const ports: BenchPeerPorts = { echoPort: await listen(echo), sinkPort: await listen(sink) };
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
 parentPort?.postMessage(ports);

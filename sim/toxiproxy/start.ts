@@ -103,7 +103,6 @@ class WorkerLife {
     if (this.#crash !== undefined) throw this.#crash;
     if (!this.#isClosing) {
       this.#isClosing = true;
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       this.#worker.postMessage("close");
     }
     try {
